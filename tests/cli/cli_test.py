@@ -1,0 +1,156 @@
+#!/usr/bin/env python3
+"""What scripts rely on: exit codes, JSON and messages of the tl program, with the tiny models of tests/data."""
+import argparse
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+import unittest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+TINY = ROOT / "tests/data/tiny-llama-q8_0.gguf"
+TL = "tl"
+
+
+def run(*args, stdin="", env=None, cwd=None):
+    return subprocess.run([TL, *map(str, args)], input=stdin.encode() if isinstance(stdin, str) else stdin,
+                          capture_output=True, timeout=300, cwd=cwd, env={**os.environ, **(env or {})})
+
+
+def generate(*args, model=TINY, count=8):
+    out = run("generate", model, "--tokens", "1,2,3,4,5", "--max-tokens", count, "--temperature", 0, "--ignore-eos",
+              "--json", *args)
+    assert out.returncode == 0, out.stderr.decode()
+    return json.loads(out.stdout)
+
+
+class ExitCodes(unittest.TestCase):
+    def check(self, code, *args, contains="", **kw):
+        out = run(*args, **kw)
+        self.assertEqual(out.returncode, code, f"{args}: {out.stderr.decode()[:400]}")
+        self.assertIn(contains, out.stderr.decode())
+        return out
+
+    def test_programs(self):
+        self.assertEqual(self.check(0, "run", "-", stdin="print(1 + 2)").stdout, b"3\n")
+        self.check(1, "run", "-", stdin="print(1", contains="<stdin>:1")
+        self.check(1, "run", "-", stdin="print(zeros([2, 3]) @ zeros([4, 5]))", contains="3 and 4")
+        self.check(1, "run", "-", stdin="panic(\"no\")", contains="no")
+        self.check(7, "run", "-", stdin="exit(7)")
+        self.check(1, "check", ROOT / "tests/lang/errors/names.tl", contains="did you mean")
+        self.check(0, "check", ROOT / "examples/hello.tl")
+
+    def test_spellings_of_run(self):
+        hello = ROOT / "examples/hello.tl"
+        outputs = {self.check(0, *form).stdout for form in (["run", hello], [hello], [f"run:{hello}"])}
+        self.assertEqual(len(outputs), 1)
+        out = self.check(0, "run", "-", "a", "--b", stdin="print(args())")
+        self.assertEqual(out.stdout, b'["a", "--b"]\n')
+
+    def test_usage(self):
+        self.check(2)
+        self.check(2, "no-such-command")
+        self.check(2, "generate")
+        self.check(2, "generate", TINY, "--temperature", "-1", contains="not negative")
+        self.check(2, "generate", TINY, "--threads", "0")
+        self.check(0, "--help")
+
+    def test_environment(self):
+        self.check(3, "run", "no-such-file.tl", contains="no-such-file.tl")
+        self.check(3, "generate", "no-such-model", "--prompt", "x", contains="no-such-model")
+        self.check(3, "generate", ROOT / "README.md", "--prompt", "x", contains="not a GGUF file")
+        self.check(3, "inspect", ROOT, contains=str(ROOT))
+        self.check(3, "generate", TINY, "--tokens", "1", "--simd", "avx9000", contains="avx9000")
+        self.check(3, "generate", TINY, "--tokens", "1", "--device", "cuda", contains="CUDA")
+        self.check(3, "generate", TINY, "--tokens", "1,2", "--max-tokens", "1", "--logits", "/dev/full", contains="/dev/full")
+        self.check(3, "run", "-", stdin="print(\"x\" * 100000)", env={"TL_CHECKSUMS": "/no/such/dir/f"}, contains="/no/such/dir")
+
+    def test_prompts(self):
+        # An empty text is the beginning-of-text token alone where the model wants one.
+        self.check(0, "generate", TINY, "--prompt", "", "--max-tokens", 1)
+        self.check(1, "generate", TINY, "--tokens", ",".join(["1"] * 5000), contains="context")
+        self.check(1, "generate", TINY, "--tokens", "1,99999999", contains="99999999")
+
+    def test_full_disk(self):
+        with open("/dev/full", "w") as full:
+            out = subprocess.run([TL, "run", "-"], input=b"print(1)", stdout=full, stderr=subprocess.PIPE)
+        self.assertEqual(out.returncode, 3, out.stderr)
+
+    def test_broken_pipe_ends_quietly(self):
+        command = f"'{TL}' run - <<< 'for i in range(100000) {{ print(i) }}' | head -1"
+        out = subprocess.run(["bash", "-c", command], capture_output=True)
+        self.assertEqual((out.stdout, out.stderr), (b"0\n", b""))
+
+    def test_truncated_models(self):
+        whole = TINY.read_bytes()
+        with tempfile.TemporaryDirectory() as folder:
+            path = pathlib.Path(folder) / "cut.gguf"
+            for size in (0, 3, 24, 100, 1000, len(whole) // 2, len(whole) - 1):
+                path.write_bytes(whole[:size])
+                self.check(3, "generate", path, "--tokens", "1", contains=str(path))
+
+
+class Json(unittest.TestCase):
+    def test_generate(self):
+        out = generate()
+        for key in ("model", "prompt_tokens", "tokens", "text", "stop", "logits_checksum", "load_seconds",
+                    "prefill_seconds", "decode_seconds", "prefill_tokens_per_second", "decode_tokens_per_second",
+                    "peak_memory_bytes", "device", "simd", "threads"):
+            self.assertIn(key, out)
+        self.assertEqual(out["prompt_tokens"], [1, 2, 3, 4, 5])
+        self.assertEqual((len(out["tokens"]), out["stop"], len(out["logits_checksum"])), (8, "length", 16))
+
+    def test_tokenize_round_trip(self):
+        text = "Hello, world!\n  tabs\tand spaces"
+        tokens = json.loads(run("tokenize", TINY, "--json", stdin=text).stdout)
+        self.assertEqual(len(tokens["tokens"]), len(tokens["pieces"]))
+        back = run("detokenize", TINY, "--json", stdin=json.dumps(tokens))
+        self.assertEqual(json.loads(back.stdout)["text"], text)
+
+    def test_others(self):
+        self.assertEqual(json.loads(run("inspect", TINY, "--json").stdout)["metadata"]["general.architecture"], "llama")
+        self.assertTrue(any(d["name"] == "cpu" for d in json.loads(run("devices", "--json").stdout)))
+        self.assertIn("simd", json.loads(run("version", "--json").stdout))
+        speed = json.loads(run("speed", TINY, "--prompt", 8, "--generate", 4, "--repeat", 1, "--json").stdout)
+        self.assertEqual((speed["prefill"]["tokens"], speed["decode"]["tokens"]), (8, 4))
+        self.assertGreater(speed["decode"]["tokens_per_second"]["median"], 0)
+
+
+class SameBits(unittest.TestCase):
+    def test_every_way_to_run(self):
+        want = generate()
+        for args in (["--threads", 1], ["--threads", 5], ["--eager"], ["--shuffle", 1], ["--shuffle", 2], ["--no-fuse"],
+                     ["--commands-per-batch", 1], ["--commands-per-batch", 20], ["--commands-per-batch", 10000],
+                     ["--prefill-chunk", 1], ["--prefill-chunk", 3]):
+            got = generate(*args)
+            self.assertEqual((got["tokens"], got["logits_checksum"]), (want["tokens"], want["logits_checksum"]), args)
+
+    def test_every_stored_type_runs(self):
+        for model in sorted((ROOT / "tests/data").glob("tiny-llama-*.gguf")):
+            with self.subTest(model=model.name):
+                self.assertEqual(len(generate(model=model)["tokens"]), 8)
+
+    def test_checksums_and_diff(self):
+        with tempfile.TemporaryDirectory() as folder:
+            a, b, c = (os.path.join(folder, n) for n in "abc")
+            generate("--checksums", a)
+            generate("--checksums", b, "--shuffle", 3)
+            run("generate", TINY, "--tokens", "1,2,9", "--max-tokens", 2, "--checksums", c)
+            same, other = run("diff", a, b), run("diff", a, c)
+            self.assertEqual((same.returncode, same.stdout), (0, b"no difference\n"))
+            self.assertEqual(other.returncode, 1)
+            self.assertIn(b"command", other.stdout)
+
+    def test_memory_is_flat(self):
+        short, long = (generate("--context", 400, count=n)["peak_memory_bytes"] for n in (20, 350))
+        self.assertLess(long, short + (4 << 20))
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--tl", required=True)
+    args, rest = parser.parse_known_args()
+    TL = os.path.abspath(args.tl)
+    unittest.main(argv=[sys.argv[0], *rest])

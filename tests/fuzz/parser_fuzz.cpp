@@ -1,0 +1,18 @@
+// Any bytes give a tree and diagnostics: lexer, parser, dump and printers never crash or hang.
+#include "tl/diag/print.h"
+#include "tl/syntax/ast_dump.h"
+#include "tl/syntax/parser.h"
+
+extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, size_t size) {
+  tl::SourceFiles files;
+  tl::Diagnostics diags;
+  const tl::FileId file = files.add("fuzz.tl", std::string(reinterpret_cast<const char*>(data), size));
+  const auto module = tl::parse(files, file, diags);
+  tl::ast::dump(*module);
+  for (size_t i = 0; i < diags.all().size() && i < 4; ++i) {  // printing costs more than parsing
+    tl::render(diags.all()[i], files);
+    tl::render_json(diags.all()[i], files);
+  }
+  tl::parse_signature(files, file, diags);
+  return 0;
+}

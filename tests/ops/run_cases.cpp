@@ -1,0 +1,282 @@
+// How a case is checked. Every message says which of the checks failed.
+#include <cmath>
+#include <cstring>
+
+#include "tests/ops/materialised.h"
+#include "tests/ops/op_cases.h"
+#include "tl/backend/cpu/simd_level.h"
+
+namespace tl::cases {
+namespace {
+
+struct Tolerance {
+  double relative, absolute;
+};
+Tolerance tolerance_of(const OpCase& row, DType dtype) {
+  Tolerance t{0, 0};
+  if (dtype == DType::F64) t = {1e-12, 1e-14};
+  if (dtype == DType::F32) t = {1e-5, 1e-6};
+  if (dtype == DType::F16) t = {1e-3, 1e-4};
+  if (dtype == DType::BF16) t = {8e-3, 1e-3};
+  if (row.rtol >= 0) t.relative = row.rtol;
+  if (row.atol >= 0) t.absolute = row.atol;
+  return t;
+}
+
+// One case with its types and attributes.
+struct Run {
+  const OpDef& op;
+  const OpCase& row;
+  Attrs attrs;
+  TensorType out;
+};
+
+bool complies(const Operand& x, Layout layout) {
+  if (layout == Layout::Any || x.data == nullptr) return true;
+  if (layout == Layout::Contiguous) return x.contiguous();
+  return x.rank() == 0 || x.dims.back() <= 1 || x.strides.back() == 1;
+}
+
+// The inputs in the form the planner promises the kernel.
+std::vector<Materialised> make_inputs(const Run& run, i64 shift) {
+  std::vector<Materialised> inputs;
+  for (size_t i = 0; i < run.row.in.size(); ++i) {
+    Materialised x(run.row.in[i], static_cast<int>(i), shift);
+    if (is_quantised(x.operand().dtype) && (run.op.quantised_inputs >> i & 1u) == 0) x = x.dequantised();
+    if (!complies(x.operand(), run.op.layout)) x = x.to_contiguous();
+    inputs.push_back(std::move(x));
+  }
+  return inputs;
+}
+
+std::vector<Operand> operands_of(const std::vector<Materialised>& inputs) {
+  std::vector<Operand> operands;
+  for (const Materialised& x : inputs) operands.push_back(x.operand());
+  return operands;
+}
+
+i64 units_of(const Kernel& kernel, const KernelCall& call) {
+  return kernel.units != nullptr ? kernel.units(call) : call.out.numel();
+}
+
+// Runs all units in parts whose sizes repeat `sizes` (0: the rest); returns the kernel's failure.
+std::string run_parts(const Kernel& kernel, KernelCall call, std::span<const i64> sizes) {
+  static Scratch scratch;
+  call.scratch = &scratch;
+  const i64 units = units_of(kernel, call);
+  std::string failure;
+  i64 begin = 0;
+  for (size_t part = 0; begin < units; ++part) {
+    const i64 size = sizes[part % sizes.size()];
+    call.begin = begin;
+    call.end = size == 0 ? units : std::min(units, begin + size);
+    begin = call.end;
+    call.failure.clear();
+    kernel.run(call);
+    if (failure.empty()) failure = call.failure;
+  }
+  return failure;
+}
+
+constexpr i64 kWhole[] = {0};
+
+// Replaces inputs by the packed form the kernel asks for.
+std::string prepare_inputs(const Kernel& kernel, std::vector<Materialised>& inputs, SimdLevel level) {
+  if (kernel.prepare == nullptr) return "";
+  std::vector<TensorType> types;
+  for (const Materialised& x : inputs) types.push_back({x.operand().dtype, x.operand().dims});
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    const OpDef* op = kernel.prepare(static_cast<int>(i), types);
+    if (op == nullptr) continue;
+    const Attrs attrs;
+    const Result<TensorType> type = op->infer(InferContext(std::span(&types[i], 1), attrs));
+    if (!type.ok()) return fmt::format("{} refuses input {}: {}", op->name, i, type.error().message);
+    Materialised packed(*const_cast<Result<TensorType>&>(type), 0xee);
+    const Operand in = inputs[i].operand();
+    const std::string failure = run_parts(
+        op->cpu, {.in = std::span(&in, 1), .out = packed.operand(), .attrs = &attrs, .simd = level}, kWhole);
+    if (!failure.empty()) return failure;
+    inputs[i] = std::move(packed);
+  }
+  return "";
+}
+
+std::string position(i64 index, const Shape& shape) {
+  std::string s = "[";
+  const Strides steps = contiguous_strides(shape);
+  for (int i = 0; i < shape.size(); ++i)
+    s += fmt::format("{}{}", i > 0 ? ", " : "", index / steps[i] % shape[i]);
+  return s + "]";
+}
+
+// `got` against `want` element by element.
+template <typename Want>
+std::string compare(const Run& run, const std::byte* got, Want want) {
+  const Tolerance t = tolerance_of(run.row, run.out.dtype);
+  for (i64 i = 0, n = numel(run.out.shape); i < n; ++i) {
+    const double g = load_as_double(run.out.dtype, got, i), w = want(i);
+    const bool same = g == w || (std::isnan(g) && std::isnan(w));
+    if (same || std::abs(g - w) <= t.absolute + t.relative * std::abs(w)) continue;
+    return fmt::format("element {} of {} is {}, want {}", position(i, run.out.shape), to_string(run.out), g,
+                       w);
+  }
+  return "";
+}
+
+std::string check_failure(const Run& run, const std::string& failure, std::string_view who) {
+  if (run.row.fails.empty()) return failure.empty() ? "" : fmt::format("{} failed: {}", who, failure);
+  if (failure.find(run.row.fails) != std::string::npos) return "";
+  return fmt::format("{} said '{}', want a failure with '{}'", who, failure, run.row.fails);
+}
+
+// One CPU level: one part, many parts, other alignment: the same bits, close to the reference.
+std::string check_level(const Run& run, const std::byte* reference, SimdLevel level) {
+  const Kernel& kernel = run.op.cpu;
+  std::unique_ptr<Materialised> first;
+  constexpr i64 kOdd[] = {1, 3, 7, 2, 13, 5, 31, 97};
+  constexpr i64 kOnes[] = {1};
+  const std::span<const i64> plans[] = {kWhole, kOdd, kOnes};
+  for (size_t p = 0; p < std::size(plans); ++p) {
+    std::vector<Materialised> inputs = make_inputs(run, static_cast<i64>(p));
+    if (std::string m = prepare_inputs(kernel, inputs, level); !m.empty()) return m;
+    const std::vector<Operand> operands = operands_of(inputs);
+    auto out = std::make_unique<Materialised>(run.out, p == 0 ? 0xff : 0x7d,
+                                              static_cast<i64>(p) * size_of(run.out.dtype));
+    const KernelCall call{.in = operands, .out = out->operand(), .attrs = &run.attrs, .simd = level};
+    if (p == 2 && units_of(kernel, call) > 5000) break;
+    const std::string failure = run_parts(kernel, call, plans[p]);
+    if (std::string m = check_failure(run, failure, "cpu"); !m.empty()) return m;
+    if (!run.row.fails.empty()) return "";
+    if (!out->memory().intact()) return "wrote outside its output";
+    if (p == 0) {
+      if (std::string m = compare(run, out->memory().data(),
+                                  [&](i64 i) { return load_as_double(run.out.dtype, reference, i); });
+          !m.empty()) {
+        return m + " (by the reference)";
+      }
+      first = std::move(out);
+      continue;
+    }
+    const auto bytes = static_cast<size_t>(out->memory().size());
+    if (bytes > 0 && std::memcmp(out->memory().data(), first->memory().data(), bytes) != 0) {
+      return fmt::format("other bits in parts of {} than in one part, or an element nobody wrote",
+                         p == 1 ? "odd sizes" : "1");
+    }
+  }
+  return "";
+}
+
+// Appending in place: the output's memory starts with input 0.
+std::string check_in_place(const Run& run, const std::byte* reference, SimdLevel level) {
+  const std::vector<Materialised> inputs = make_inputs(run, 0);
+  std::vector<Operand> operands = operands_of(inputs);
+  Materialised out(run.out, 0xff);
+  const i64 old_bytes = bytes_of({operands[0].dtype, operands[0].dims});
+  const Materialised row_order = inputs[0].to_contiguous();
+  if (old_bytes > 0)
+    std::memcpy(out.memory().data(), row_order.operand().data, static_cast<size_t>(old_bytes));
+  operands[0] = contiguous_operand({operands[0].dtype, operands[0].dims}, out.memory().data());
+  const std::string failure = run_parts(run.op.cpu,
+                                        {.in = operands,
+                                         .out = out.operand(),
+                                         .attrs = &run.attrs,
+                                         .simd = level,
+                                         .appended = operands[0].dims[0]},
+                                        kWhole);
+  if (!failure.empty()) return "in place: " + failure;
+  const auto bytes = static_cast<size_t>(out.memory().size());
+  if (bytes > 0 && std::memcmp(out.memory().data(), reference, bytes) != 0) return "in place: other bits";
+  return "";
+}
+
+// A view has no kernel: the table says what it must read.
+std::string check_view(const Run& run) {
+  if (static_cast<i64>(run.row.want.size()) != numel(run.out.shape)) {
+    return fmt::format("{} wanted values for a view of {}", run.row.want.size(), to_string(run.out));
+  }
+  Materialised x(run.row.in[0], 0, 0);
+  View result;
+  View from{x.operand().dims, x.operand().strides, 0};
+  if (!run.op.view(from, run.out, run.attrs, result)) {
+    x = x.to_contiguous();
+    from = {x.operand().dims, x.operand().strides, 0};
+    if (!run.op.view(from, run.out, run.attrs, result)) return "no view even of a contiguous tensor";
+  }
+  if (result.shape != run.out.shape) return fmt::format("view of shape {}", to_string(result.shape));
+  const auto* data = static_cast<const std::byte*>(x.operand().address());
+  for (i64 i = 0; i < numel(run.out.shape); ++i) {
+    const i64 at = result.offset + strided_offset(i, result.shape, result.strides);
+    const double got = load_as_double(run.out.dtype, data, at), want = run.row.want[static_cast<size_t>(i)];
+    if (got != want) return fmt::format("element {} is {}, want {}", position(i, run.out.shape), got, want);
+  }
+  return "";
+}
+
+// The checker's case: inference must not refuse what it does not know, nor claim what turns out otherwise.
+std::string check_unknown_dims(const Run& run) {
+  std::vector<TensorType> types;
+  for (const In& in : run.row.in) {
+    types.push_back(in.type());
+    for (i64& d : types.back().shape) d = kUnknownDim;
+  }
+  Result<TensorType> type = run.op.infer(InferContext(types, run.attrs));
+  if (!type.ok()) return "with unknown dims: " + type.error().message;
+  if (!type->rank_known) return "";
+  bool agrees = type->dtype == run.out.dtype && type->rank() == run.out.rank();
+  for (int i = 0; agrees && i < run.out.rank(); ++i) agrees = same_dim(type->shape[i], run.out.shape[i]);
+  return agrees ? ""
+                : fmt::format("inferred {} from unknown dims, {} from known", to_string(*type),
+                              to_string(run.out));
+}
+
+}  // namespace
+
+std::string run_case(const OpDef& op, const OpCase& row) {
+  Result<Attrs> attrs = parse_attrs(op, row.attrs);
+  if (!attrs.ok()) return "attributes: " + attrs.error().message;
+  std::vector<TensorType> types;
+  for (const In& in : row.in) types.push_back(in.type());
+  Result<TensorType> out = op.infer(InferContext(types, *attrs));
+  if (!out.ok()) return "refused: " + out.error().message;
+  if (!out->rank_known || !is_known(out->shape)) return "inferred unknown dims from known ones";
+  const Run run{op, row, *attrs, *out};
+  if (std::string m = check_unknown_dims(run); !m.empty()) return m;
+
+  if (op.kind == OpKind::View) return check_view(run);
+  if (op.reference.run == nullptr) return "no reference kernel";
+  const std::vector<Materialised> inputs = make_inputs(run, 0);
+  const std::vector<Operand> operands = operands_of(inputs);
+  Materialised reference(run.out, 0xff);
+  const std::string failure =
+      run_parts(op.reference, {.in = operands, .out = reference.operand(), .attrs = &run.attrs}, kWhole);
+  if (std::string m = check_failure(run, failure, "reference"); !m.empty()) return m;
+  if (!reference.memory().intact()) return "reference wrote outside its output";
+  if (!row.want.empty()) {
+    if (static_cast<i64>(row.want.size()) != numel(run.out.shape))
+      return fmt::format("{} wanted values for {}", row.want.size(), to_string(run.out));
+    std::string m =
+        compare(run, reference.memory().data(), [&](i64 i) { return row.want[static_cast<size_t>(i)]; });
+    if (!m.empty()) return m + " (reference against the table)";
+  }
+  if (op.cpu.run == nullptr) return "no cpu kernel";
+  for (int l = 0; l <= static_cast<int>(best_simd_level()); ++l) {
+    const auto level = static_cast<SimdLevel>(l);
+    std::string m = check_level(run, reference.memory().data(), level);
+    if (m.empty() && op.kind == OpKind::Append) m = check_in_place(run, reference.memory().data(), level);
+    if (!m.empty()) return fmt::format("{}: {}", name_of(level), m);
+  }
+  return "";
+}
+
+std::string run_reject(const OpDef& op, const OpReject& row) {
+  Result<Attrs> attrs = parse_attrs(op, row.attrs);
+  if (!attrs.ok()) return "attributes: " + attrs.error().message;
+  std::vector<TensorType> types;
+  for (const In& in : row.in) types.push_back(in.type());
+  const Result<TensorType> out = op.infer(InferContext(types, *attrs));
+  if (out.ok()) return "accepted";
+  if (out.error().message.find(row.message) != std::string::npos) return "";
+  return fmt::format("refused with '{}', want '{}'", out.error().message, row.message);
+}
+
+}  // namespace tl::cases

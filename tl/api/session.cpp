@@ -1,0 +1,117 @@
+#include "tl/api/session.h"
+
+#include <cerrno>
+#include <cstring>
+
+#include "tl/api/paths.h"
+#include "tl/diag/print.h"
+#include "tl/interp/interp.h"
+#include "tl/sema/sema.h"
+
+namespace tl {
+namespace {
+
+Result<std::string> read_program(const std::string& file) {
+  std::FILE* in = file == "-" ? stdin : std::fopen(file.c_str(), "rb");
+  if (in == nullptr) return fail(Code::Io, "cannot read {}: {}", file, std::strerror(errno));
+  std::string text;
+  char buffer[1 << 16];
+  for (size_t n; (n = std::fread(buffer, 1, sizeof buffer, in)) > 0;) text.append(buffer, n);
+  const bool failed = std::ferror(in) != 0;
+  const int reason = errno;
+  if (in != stdin) std::fclose(in);
+  if (failed) return fail(Code::Io, "cannot read {}: {}", file, std::strerror(reason));
+  if (text.size() > 0x7fffffff)
+    return fail(Code::BadFile, "{} has {} bytes, too many for a program", file, text.size());
+  return text;
+}
+
+// The program's bytecode, or diagnostics that say why there is none.
+Result<std::optional<interp::Program>> build(const std::string& file, SourceFiles& files,
+                                             Diagnostics& diags) {
+  TL_TRY(std::string text, read_program(file));
+  const FileId root = files.add(file == "-" ? "<stdin>" : file, std::move(text));
+  const interp::ModuleGraph graph = interp::load_modules(files, root, share_dir(), diags);
+  const bool parsed = !diags.has_errors();
+  std::vector<const ast::Module*> trees;
+  for (const interp::Module& module : graph.modules) trees.push_back(module.tree.get());
+  sema::check(trees, diags);
+  std::optional<interp::Program> program;
+  if (parsed) program = interp::compile(graph, diags);  // after errors of types too: it reports names
+  if (diags.has_errors()) program.reset();
+  return program;
+}
+
+std::string trace_text(const std::vector<interp::TraceEntry>& trace, const SourceFiles& files) {
+  constexpr size_t kShown = 10;
+  std::string text;
+  for (size_t i = 0; i < trace.size() && i < kShown; ++i) {
+    const Span span = trace[i].span;
+    if (!span) continue;
+    const Location at = files.locate(span.file, span.begin);
+    text += fmt::format("  in {} ({}:{}:{})\n", trace[i].function, files.name(span.file), at.line, at.column);
+  }
+  if (trace.size() > kShown) text += fmt::format("  … and {} calls more\n", trace.size() - kShown);
+  return text;
+}
+
+void report_memory(const Device& device, const Executor& executor) {
+  const MemoryStats m = device.memory();
+  const ExecStats& s = executor.stats();
+  fmt::print(stderr,
+             "memory: {} bytes in tensors, {} at most, {} kept for reuse, {} allocations\n"
+             "plans: {} made, {} reused; {} commands in {} batches for {} nodes\n",
+             m.in_use_bytes, m.high_water_bytes, m.cached_bytes, m.system_allocations, s.plans_made,
+             s.plans_reused, s.commands, s.batches, s.nodes);
+}
+
+}  // namespace
+
+Outcome run_file(const SessionOptions& options, const SessionHooks& hooks, const std::string& file,
+                 std::vector<std::string> args, bool colour) {
+  Outcome outcome;
+  SourceFiles files;
+  Diagnostics diags;
+  const auto failed = [&](Error error) {
+    outcome.messages += render(error, files, {.colour = colour});
+    outcome.failure = std::move(error);
+  };
+  auto program = build(file, files, diags);
+  if (!program.ok()) return failed(std::move(program).error()), outcome;
+  diags.sort();
+  outcome.messages = render(diags, files, {.colour = colour});
+  if (!program.value()) return outcome.program_is_wrong = true, outcome;
+
+  auto device = create_device(options.device);
+  if (!device.ok()) return failed(std::move(device).error()), outcome;
+  auto executor = Executor::create(*device.value(), options.exec);
+  if (!executor.ok()) return failed(std::move(executor).error()), outcome;
+
+  lang::FileOutput out(stdout), err(stderr);
+  std::vector<interp::TraceEntry> trace;
+  lang::Host host{.executor = *executor.value(), .out = out, .err = err};
+  host.args = std::move(args);
+  host.interrupts = hooks.interrupts;
+  host.ask = hooks.ask;
+  Result<int> code = interp::run(*program.value(), host, {.trace = &trace});
+  Result<void> flushed = out.flush();
+  if (code.ok()) {
+    outcome.exit_code = code.value();
+    if (Result<void> done = executor.value()->finish(); !done.ok()) failed(std::move(done).error());
+    if (!flushed.ok() && !outcome.failure) failed(std::move(flushed).error());
+  } else {
+    failed(std::move(code).error());
+    outcome.messages += trace_text(trace, files);
+  }
+  outcome.output_closed = out.is_closed();
+  if (options.report_memory) report_memory(*device.value(), *executor.value());
+  return outcome;
+}
+
+void check_file(const std::string& file, CheckResult& result) {
+  auto program = build(file, result.files, result.diagnostics);
+  if (!program.ok()) result.failure = std::move(program).error();
+  result.diagnostics.sort();
+}
+
+}  // namespace tl

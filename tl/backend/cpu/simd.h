@@ -1,0 +1,58 @@
+// Vectors for kernels: 16 float32 or int32 lanes at every level (one zmm, two ymm, or plain loops), with
+// loads and stores of float16/bfloat16, and the functions of simd_math.inc. Everything is in
+// tl::cpu::{portable,avx2,avx512}. An element's result is the same in a full vector and in a masked tail. How
+// to write a kernel file: targets.h.
+#pragma once
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <cstring>
+#include <limits>
+
+#include "tl/backend/cpu/regions.h"
+#include "tl/base/half.h"
+#include "tl/device/kernel.h"
+
+namespace tl::cpu {
+
+// Elements of float16 and bfloat16 tensors, so that load(const f16*) and load(const bf16*) are different
+// functions.
+struct f16 {
+  u16 bits;
+};
+struct bf16 {
+  u16 bits;
+};
+
+inline constexpr int kLanes = 16;
+
+}  // namespace tl::cpu
+
+#define TL_SIMD portable
+#define TL_SIMD_LEVEL 0
+#include "tl/backend/cpu/simd_portable.inc"
+
+#include "tl/backend/cpu/simd_math.inc"
+#undef TL_SIMD
+#undef TL_SIMD_LEVEL
+
+#if TL_SIMD_X86
+TL_REGION_AVX2
+#define TL_SIMD avx2
+#define TL_SIMD_LEVEL 1
+#include "tl/backend/cpu/simd_avx2.inc"
+#include "tl/backend/cpu/simd_math.inc"
+#undef TL_SIMD
+#undef TL_SIMD_LEVEL
+TL_REGION_END
+
+TL_REGION_AVX512
+#define TL_SIMD avx512
+#define TL_SIMD_LEVEL 2
+#include "tl/backend/cpu/simd_avx512.inc"
+#include "tl/backend/cpu/simd_math.inc"
+#undef TL_SIMD
+#undef TL_SIMD_LEVEL
+TL_REGION_END
+#endif

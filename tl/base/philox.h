@@ -1,0 +1,42 @@
+// Philox4x32-10, the counter-based generator of Salmon, Moraes, Dror and Shaw, "Parallel random numbers: as
+// easy as 1, 2, 3" (2011). Four words are a function of a seed, a position and a block; nothing is carried
+// from draw to draw.
+#pragma once
+
+#include <array>
+
+#include "tl/base/types.h"
+
+namespace tl {
+
+using PhiloxWords = std::array<u32, 4>;
+
+// The bare function of the paper: ten rounds over `counter` under `key`.
+constexpr PhiloxWords philox4x32(PhiloxWords counter, std::array<u32, 2> key) {
+  for (int round = 0; round < 10; ++round) {
+    const u64 even = u64{0xD2511F53u} * counter[0], odd = u64{0xCD9E8D57u} * counter[2];
+    counter = {static_cast<u32>(odd >> 32) ^ counter[1] ^ key[0], static_cast<u32>(odd),
+               static_cast<u32>(even >> 32) ^ counter[3] ^ key[1], static_cast<u32>(even)};
+    key[0] += 0x9E3779B9u;  // the golden ratio and sqrt(3) - 1, in 32 bits
+    key[1] += 0xBB67AE85u;
+  }
+  return counter;
+}
+
+// How this project uses it: `seed` is the program's, `position` counts recorded draws (Recorder::draw),
+// `block` counts groups of four words within one draw.
+constexpr PhiloxWords philox(u64 seed, u64 position, u64 block) {
+  return philox4x32({static_cast<u32>(block), static_cast<u32>(block >> 32), static_cast<u32>(position),
+                     static_cast<u32>(position >> 32)},
+                    {static_cast<u32>(seed), static_cast<u32>(seed >> 32)});
+}
+
+// In [0, 1), all 24 or 53 bits of the significand used.
+constexpr float philox_unit_f32(u32 word) {
+  return static_cast<float>(word >> 8) * 0x1p-24f;
+}
+constexpr double philox_unit_f64(u32 low, u32 high) {
+  return static_cast<double>((u64{high} << 32 | low) >> 11) * 0x1p-53;
+}
+
+}  // namespace tl

@@ -1,0 +1,229 @@
+#include "tl/builtins/builtins.h"
+
+#include <algorithm>
+#include <deque>
+#include <unordered_map>
+
+#include "tl/builtins/convert.h"
+#include "tl/builtins/families.h"
+#include "tl/builtins/operators.h"
+#include "tl/ops/ops.h"
+
+namespace tl::lang {
+namespace {
+
+struct Table {
+  std::vector<Builtin> rows;
+  std::unordered_map<std::string_view, const Builtin*> by_name;
+  std::unordered_map<const OpDef*, Builtin> hidden_ops;  // natives made of ops call these
+};
+
+// Every random op takes the two numbers that decide its draw; without them they are the program's next.
+std::string_view signature_of(const OpDef& op) {
+  if (!op.is_random) return op.signature;
+  const size_t close = op.signature.rfind(") ->");
+  TL_CHECK(close != std::string_view::npos, "{} has no result", op.name);
+  static std::deque<std::string> kept;
+  return kept.emplace_back(fmt::format("{}, seed: int = none, position: int = none{}",
+                                       op.signature.substr(0, close), op.signature.substr(close)));
+}
+
+Builtin row_of_op(const OpDef& op) {
+  return {.name = op.name, .signature = signature_of(op), .doc = op.doc, .example = op.example, .op = &op};
+}
+
+void parse_row(Builtin& row) {
+  auto parsed = parse_signature(row.signature);
+  TL_CHECK(parsed.ok(), "{}: {}", row.name, parsed.error().message);
+  row.parsed = std::move(parsed).value();
+}
+
+Table make_table() {
+  Table table;
+  for (const auto family : {io_natives(), list_natives(), model_natives(), runtime_natives(),
+                            scalar_natives(), string_natives(), system_natives(), tensor_natives()}) {
+    table.rows.insert(table.rows.end(), family.begin(), family.end());
+  }
+  const size_t natives = table.rows.size();
+  const auto is_native = [&](std::string_view name) {
+    return std::any_of(table.rows.begin(), table.rows.begin() + static_cast<std::ptrdiff_t>(natives),
+                       [&](const Builtin& b) { return b.name == name; });
+  };
+  for (const OpDef* op : all_ops()) {
+    if (op->is_internal) {  // some serve indexing; the others only the executor records
+      Builtin row = row_of_op(*op);
+      if (auto parsed = parse_signature(row.signature); parsed.ok()) {
+        row.parsed = std::move(parsed).value();
+        table.hidden_ops.emplace(op, std::move(row));
+      }
+      continue;
+    }
+    if (!is_native(op->name)) {
+      table.rows.push_back(row_of_op(*op));
+    } else {
+      parse_row(table.hidden_ops[op] = row_of_op(*op));
+    }
+  }
+  std::sort(table.rows.begin(), table.rows.end(),
+            [](const Builtin& a, const Builtin& b) { return a.name < b.name; });
+  for (Builtin& row : table.rows) parse_row(row);
+  for (const Builtin& row : table.rows) {
+    TL_CHECK(table.by_name.emplace(row.name, &row).second, "builtin {} is there twice", row.name);
+  }
+  return table;
+}
+
+const Table& table() {
+  static const Table* const table = new Table(make_table());
+  return *table;
+}
+
+Error argument_error(const Builtin& builtin, size_t index, Error error) {
+  const auto& params = builtin.parsed.params;
+  const std::string_view name = params[std::min(index, params.size() - 1)].name;
+  error.message = fmt::format("{}: argument '{}' {}", builtin.name, name, error.message);
+  return error;
+}
+
+const Parameter& parameter_at(const Signature& signature, size_t index) {
+  return signature.params[std::min(index, signature.params.size() - 1)];
+}
+
+// The element type that plain numbers among the operands take: that of the first tensor.
+std::optional<DType> peer_dtype(std::span<const Value> args) {
+  for (const Value& arg : args) {
+    const auto* t = arg.get_if<TensorValue>();
+    if (t != nullptr && t->tensor.rank() > 0 && !t->is_literal) return t->tensor.dtype();
+  }
+  for (const Value& arg : args) {
+    if (const Tensor* t = tensor_of(arg)) return t->dtype();
+  }
+  return {};
+}
+
+// Parameters that count or point stay ints whatever the other operands are.
+bool is_place(std::string_view name) {
+  static constexpr std::string_view kPlaces[] = {"positions", "position", "ids",     "index",
+                                                 "indices",   "tokens",   "lengths", "start"};
+  return std::find(std::begin(kPlaces), std::end(kPlaces), name) != std::end(kPlaces);
+}
+
+Result<void> add_attribute(CallContext& ctx, const Value& value, ParamKind kind, Attrs& attrs) {
+  switch (kind) {
+    case ParamKind::Int: {
+      TL_TRY(const i64 i, to_int(ctx, value));
+      attrs.with_int(i);
+      break;
+    }
+    case ParamKind::Float: {
+      TL_TRY(const f64 f, to_float(ctx, value));
+      attrs.with_float(f);
+      break;
+    }
+    case ParamKind::Bool: {
+      TL_TRY(const bool b, to_bool(ctx, value));
+      attrs.with_bool(b);
+      break;
+    }
+    case ParamKind::DType: {
+      TL_TRY(const DType d, to_dtype(value));
+      attrs.with_dtype(d);
+      break;
+    }
+    case ParamKind::Ints: {
+      TL_TRY(std::vector<i64> ints, to_ints(ctx, value));
+      attrs.with_ints(std::move(ints));
+      break;
+    }
+    case ParamKind::String: {
+      TL_TRY(const std::string_view text, to_text(value));
+      attrs.with_text(std::string(text));
+      break;
+    }
+    default:
+      TL_CHECK(false, "an op with a parameter of kind {}", name_of(kind));
+  }
+  return {};
+}
+
+Result<Value> call_op_row(const Builtin& row, CallContext& ctx, std::span<Value> args) {
+  if (args.size() == 1 && args[0].is_number()) {
+    if (const ScalarFn f = scalar_function(row.name)) return Value(f(args[0].number()));
+  }
+  const std::optional<DType> peer = peer_dtype(args);
+  InlineVector<Tensor, kMaxInputs> inputs;
+  Attrs attrs;
+  for (size_t i = 0; i < args.size(); ++i) {
+    const Parameter& p = parameter_at(row.parsed, i);
+    const Value& value = args[i].is_empty() ? p.default_value : args[i];
+    if (p.kind != ParamKind::Tensor) {
+      if (row.op->is_random && value.is_empty()) {
+        Recorder& recorder = ctx.executor().recorder();
+        attrs.with_int(static_cast<i64>(p.name == "seed" ? recorder.seed() : recorder.draw()));
+        continue;
+      }
+      if (auto done = add_attribute(ctx, value, p.kind, attrs); !done.ok())
+        return argument_error(row, i, std::move(done).error());
+      continue;
+    }
+    if (value.is_empty()) continue;
+    if (inputs.size() == kMaxInputs)
+      return fail(Code::BadProgram, "{} takes at most {} tensors", row.name, kMaxInputs);
+    auto tensor = to_tensor(ctx, value, is_place(p.name) ? std::nullopt : peer);
+    if (!tensor.ok()) return argument_error(row, i, std::move(tensor).error());
+    inputs.push_back(std::move(tensor).value());
+  }
+  TL_TRY(Tensor result, ctx.executor().apply(*row.op, inputs, std::move(attrs), ctx.span));
+  return make_tensor(std::move(result));
+}
+
+}  // namespace
+
+std::span<const Builtin> all_builtins() {
+  return table().rows;
+}
+
+const Builtin* find_builtin(std::string_view name) {
+  const auto it = table().by_name.find(name);
+  return it == table().by_name.end() ? nullptr : it->second;
+}
+
+Result<Value> call_builtin(const Builtin& builtin, CallContext& ctx, std::span<Value> args) {
+  if (builtin.op != nullptr) return call_op_row(builtin, ctx, args);
+  for (size_t i = 0; i < args.size(); ++i) {
+    const Parameter& p = parameter_at(builtin.parsed, i);
+    if (args[i].is_empty()) {
+      args[i] = p.default_value;
+    } else if (p.kind != ParamKind::Any) {
+      auto converted = convert(ctx, args[i], p.kind);
+      if (!converted.ok()) return argument_error(builtin, i, std::move(converted).error());
+      args[i] = std::move(converted).value();
+    }
+  }
+  return builtin.native(ctx, args);
+}
+
+static Result<Value> call_row(const Builtin& row, CallContext& ctx, std::span<const Value> args) {
+  const std::vector<std::string_view> names(args.size());
+  auto order = arrange_arguments(row.parsed, names);
+  if (!order.ok()) return std::move(order).error().within(row.name);
+  std::vector<Value> arranged;
+  for (const int at : *order) arranged.push_back(at < 0 ? Value() : args[static_cast<size_t>(at)]);
+  return call_builtin(row, ctx, arranged);
+}
+
+Result<Value> call_positional(const Builtin& builtin, CallContext& ctx, std::span<const Value> args) {
+  return call_row(builtin, ctx, args);
+}
+
+Result<Value> call_op(CallContext& ctx, std::string_view name, std::initializer_list<Value> args) {
+  const OpDef* op = find_op(name);
+  if (op == nullptr) return fail(Code::Unsupported, "not implemented yet: the op '{}'", name);
+  const std::span<const Value> values(args.begin(), args.size());
+  const auto it = table().hidden_ops.find(op);
+  const Builtin* row = it != table().hidden_ops.end() ? &it->second : find_builtin(name);
+  TL_CHECK(row != nullptr, "op {} has a signature no native can use", name);
+  return call_row(*row, ctx, values);
+}
+
+}  // namespace tl::lang

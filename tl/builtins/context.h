@@ -1,0 +1,78 @@
+// What a builtin may reach while it runs: the executor, the outside world (Host), the place in the program
+// that called it, and a way to call functions of the program back.
+#pragma once
+
+#include <atomic>
+#include <cstdio>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "tl/exec/executor.h"
+#include "tl/value/value.h"
+
+namespace tl::lang {
+
+// Where a program's output goes.
+class Output {
+ public:
+  virtual ~Output() = default;
+  virtual Result<void> write(std::string_view text) = 0;
+  virtual Result<void> flush() = 0;
+};
+
+// Buffers; flush() hands what is there to the file.
+class FileOutput : public Output {
+ public:
+  explicit FileOutput(std::FILE* file) : file_(file) {}
+  ~FileOutput() override;
+  Result<void> write(std::string_view text) override;
+  Result<void> flush() override;
+  // The reader went away (EPIPE): the program is to end without a word.
+  bool is_closed() const { return is_closed_; }
+
+ private:
+  std::FILE* file_;
+  std::string buffer_;
+  bool is_closed_ = false;
+};
+
+class StringOutput : public Output {
+ public:
+  Result<void> write(std::string_view text) override {
+    text_ += text;
+    return {};
+  }
+  Result<void> flush() override { return {}; }
+  const std::string& text() const { return text_; }
+  std::string take() { return std::exchange(text_, {}); }
+
+ private:
+  std::string text_;
+};
+
+// The world of one run; everything outlives it.
+struct Host {
+  Executor& executor;
+  Output& out;
+  Output& err;
+  std::FILE* in = stdin;
+  std::vector<std::string> args = {};  // what args() gives
+  // How often Ctrl-C was pressed and not yet asked for; the signal handler counts up, interrupted() takes.
+  std::atomic<int>* interrupts = nullptr;
+  // A line typed at a prompt, with editing where there is a terminal; empty at the end of input.
+  std::function<std::optional<std::string>(const std::string& prompt)> ask = {};
+};
+
+struct CallContext {
+  Host& host;
+  Span span = {};
+  // Calls a function value; set by the interpreter.
+  std::function<Result<Value>(const Value& function, std::span<const Value> args)> call = {};
+  std::optional<int> exit_code = {};  // set by exit(), together with a failure that unwinds
+
+  Executor& executor() { return host.executor; }
+};
+
+}  // namespace tl::lang

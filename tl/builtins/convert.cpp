@@ -1,0 +1,272 @@
+#include "tl/builtins/convert.h"
+
+#include <cmath>
+
+#include "tl/builtins/builtins.h"
+#include "tl/builtins/model.h"
+#include "tl/device/kernel.h"
+
+namespace tl::lang {
+namespace {
+
+constexpr i64 kMaxItems = i64{1} << 27;  // of a range that becomes a list or tensor
+
+Error found(const Value& value, std::string_view wanted) {
+  return fail(Code::BadProgram, "is {}, want {}", type_name(value), wanted);
+}
+
+bool is_whole(f64 v) {
+  return std::floor(v) == v && std::abs(v) < 0x1p63;
+}
+
+// The shape of nested lists and the widest kind of number in them.
+struct Nested {
+  Shape shape;
+  bool has_float = false, has_int = false, has_bool = false;
+  std::vector<f64> floats;
+  std::vector<i64> ints;
+};
+
+Result<void> flatten(const Value& value, int depth, Nested& out) {
+  const auto* list = value.get_if<List>();
+  if (list == nullptr) {
+    if (depth != out.shape.size())
+      return fail(Code::BadProgram, "is a list whose rows differ in depth, want a tensor");
+    if (value.is_float())
+      out.has_float = true;
+    else if (value.is_int())
+      out.has_int = true;
+    else if (value.is_bool())
+      out.has_bool = true;
+    else
+      return fail(Code::BadProgram, "is a list that holds {}, want numbers", type_name(value));
+    out.floats.push_back(value.is_bool() ? (value.as_bool() ? 1 : 0) : value.number());
+    out.ints.push_back(value.is_int() ? value.as_int() : value.is_bool() ? value.as_bool() : 0);
+    return {};
+  }
+  if (depth >= out.shape.size() || out.shape[depth] != static_cast<i64>(list->items.size())) {
+    return fail(Code::BadProgram, "is a list whose rows differ in length, want a tensor");
+  }
+  for (const Value& item : list->items) TL_TRY_DO(flatten(item, depth + 1, out));
+  return {};
+}
+
+DType list_dtype(const Nested& nested, std::optional<DType> peer) {
+  if (nested.has_float) return peer && is_float(*peer) ? *peer : DType::F32;
+  if (nested.has_int) return peer && (is_float(*peer) || is_int(*peer)) ? *peer : DType::I64;
+  if (nested.has_bool) return DType::Bool;
+  return peer && !is_quantised(*peer) ? *peer : DType::F32;  // an empty list
+}
+
+Result<Tensor> upload(CallContext& ctx, const Shape& shape, DType dtype, const Nested& nested) {
+  const auto size = static_cast<size_t>(size_of(dtype));
+  std::vector<std::byte> bytes(nested.floats.size() * size);
+  for (size_t i = 0; i < nested.floats.size(); ++i) {
+    if (is_float(dtype)) {
+      store_from_double(dtype, bytes.data(), static_cast<i64>(i), nested.floats[i]);
+    } else {
+      store_from_int(dtype, bytes.data(), static_cast<i64>(i), nested.ints[i]);
+    }
+  }
+  return ctx.executor().from_host(TensorType{dtype, shape}, bytes);
+}
+
+Result<Tensor> list_to_tensor(CallContext& ctx, const Value& value, std::optional<DType> peer) {
+  Nested nested;
+  const Value* probe = &value;
+  while (const auto* list = probe->get_if<List>()) {
+    if (nested.shape.size() == kMaxRank)
+      return fail(Code::BadProgram, "is a list of more than {} levels", kMaxRank);
+    nested.shape.push_back(static_cast<i64>(list->items.size()));
+    if (list->items.empty()) break;
+    probe = &list->items[0];
+  }
+  if (const Tensor* first = tensor_of(*probe); first != nullptr && first->rank() == 0) {
+    // Numbers that are still on their way: read them now, in the shape of the lists.
+    if (nested.shape.size() != 1) return found(*probe, "numbers");
+    std::vector<Value> items;
+    for (const Value& item : value.as<List>().items) {
+      TL_TRY(Value scalar, to_scalar(ctx, item));
+      items.push_back(std::move(scalar));
+    }
+    const Value plain = make_list(std::move(items));
+    TL_TRY_DO(flatten(plain, 0, nested));
+  } else {
+    TL_TRY_DO(flatten(value, 0, nested));
+  }
+  return upload(ctx, nested.shape, list_dtype(nested, peer), nested);
+}
+
+DType scalar_dtype(const Value& value, std::optional<DType> peer) {
+  if (peer && is_quantised(*peer)) peer = DType::F32;
+  if (value.is_float()) return peer && is_float(*peer) ? *peer : DType::F32;
+  if (value.is_int()) return peer && *peer != DType::Bool ? *peer : DType::I64;
+  return DType::Bool;
+}
+
+}  // namespace
+
+bool is_weak(const Value& value) {
+  return value.is_number() || value.is_bool() || value.is(ObjectKind::List) || value.is(ObjectKind::Range);
+}
+
+Value element_value(const HostTensor& tensor, i64 i) {
+  if (tensor.type.dtype == DType::Bool) return Value(tensor.as_int(i) != 0);
+  if (is_float(tensor.type.dtype)) return Value(tensor.as_double(i));
+  return Value(tensor.as_int(i));
+}
+
+Result<Value> to_scalar(CallContext& ctx, const Value& value) {
+  const Tensor* tensor = tensor_of(value);
+  if (tensor == nullptr || numel(tensor->shape()) != 1) return value;
+  TL_TRY(const HostTensor host, ctx.executor().read(*tensor));
+  return element_value(host, 0);
+}
+
+Result<i64> to_int(CallContext& ctx, const Value& value) {
+  if (value.is_int()) return value.as_int();
+  if (value.is_float()) {
+    if (is_whole(value.as_float())) return static_cast<i64>(value.as_float());
+    return fail(Code::BadProgram, "is {}, want an int", value.as_float());
+  }
+  TL_TRY(const Value scalar, to_scalar(ctx, value));
+  if (scalar.is_number()) return to_int(ctx, scalar);
+  return found(value, "an int");
+}
+
+Result<f64> to_float(CallContext& ctx, const Value& value) {
+  if (value.is_number()) return value.number();
+  TL_TRY(const Value scalar, to_scalar(ctx, value));
+  if (scalar.is_number()) return scalar.number();
+  return found(value, "a float");
+}
+
+Result<bool> to_bool(CallContext& ctx, const Value& value) {
+  if (value.is_bool()) return value.as_bool();
+  TL_TRY(const Value scalar, to_scalar(ctx, value));
+  if (scalar.is_bool()) return scalar.as_bool();
+  if (scalar.is_number() && (scalar.number() == 0 || scalar.number() == 1)) return scalar.number() == 1;
+  return found(value, "a bool");
+}
+
+Result<DType> to_dtype(const Value& value) {
+  if (value.is_dtype()) return value.as_dtype();
+  if (const auto* text = value.get_if<String>()) {
+    if (const auto dtype = find_dtype(text->text)) return *dtype;
+    return fail(Code::BadProgram, "is \"{}\", want the name of an element type such as \"float32\"",
+                text->text);
+  }
+  return found(value, "an element type such as float32");
+}
+
+Result<std::string_view> to_text(const Value& value) {
+  if (const auto* text = value.get_if<String>()) return std::string_view(text->text);
+  return found(value, "a string");
+}
+
+Result<std::vector<Value>> to_items(CallContext& ctx, const Value& value) {
+  if (const auto* list = value.get_if<List>()) return list->items;
+  if (const auto* tuple = value.get_if<Tuple>()) return tuple->items;
+  std::vector<Value> items;
+  if (const auto* range = value.get_if<Range>()) {
+    if (range->size() > kMaxItems)
+      return fail(Code::BadProgram, "is a range of {} ints, at most {} make a list", range->size(),
+                  kMaxItems);
+    for (i64 i = 0; i < range->size(); ++i) items.emplace_back(range->at(i));
+    return items;
+  }
+  if (const Tensor* tensor = tensor_of(value); tensor != nullptr && tensor->rank() == 1) {
+    TL_TRY(const HostTensor host, ctx.executor().read(*tensor));
+    for (i64 i = 0; i < host.numel(); ++i) items.push_back(element_value(host, i));
+    return items;
+  }
+  return found(value, "a list");
+}
+
+Result<std::vector<i64>> to_ints(CallContext& ctx, const Value& value) {
+  std::vector<i64> out;
+  if (const auto* list = value.get_if<List>()) {  // the common case: no copy of the items
+    for (const Value& item : list->items) {
+      TL_TRY(const i64 i, to_int(ctx, item));
+      out.push_back(i);
+    }
+    return out;
+  }
+  if (value.is_number() || (tensor_of(value) != nullptr && tensor_of(value)->rank() == 0)) {
+    TL_TRY(const i64 i, to_int(ctx, value));
+    return std::vector<i64>{i};
+  }
+  auto items = to_items(ctx, value);
+  if (!items.ok()) return found(value, "a list of ints");
+  for (const Value& item : *items) {
+    TL_TRY(const i64 i, to_int(ctx, item));
+    out.push_back(i);
+  }
+  return out;
+}
+
+Result<Tensor> to_tensor(CallContext& ctx, const Value& value, std::optional<DType> peer) {
+  if (const auto* known = value.get_if<TensorValue>()) {
+    if (!known->is_literal || !peer || known->tensor.dtype() == *peer || !is_float(*peer))
+      return known->tensor;
+    TL_TRY(const Value cast, call_op(ctx, "cast", {value, Value(*peer)}));
+    return *tensor_of(cast);
+  }
+  if (value.is_int()) return scalar_tensor(value.as_int(), scalar_dtype(value, peer));
+  if (value.is_float()) return scalar_tensor(value.as_float(), scalar_dtype(value, peer));
+  if (value.is_bool()) return scalar_tensor(value.as_bool() ? i64{1} : i64{0}, DType::Bool);
+  if (value.is(ObjectKind::List)) return list_to_tensor(ctx, value, peer);
+  if (value.is(ObjectKind::Range) || value.is(ObjectKind::Tuple)) {
+    TL_TRY(std::vector<Value> items, to_items(ctx, value));
+    return list_to_tensor(ctx, make_list(std::move(items)), peer);
+  }
+  if (value.is(ObjectKind::ModelPath)) return model_path_tensor(ctx, value);
+  return found(value, "a tensor");
+}
+
+Result<Value> convert(CallContext& ctx, const Value& value, ParamKind kind) {
+  switch (kind) {
+    case ParamKind::Any:
+      return value;
+    case ParamKind::Int: {
+      TL_TRY(const i64 i, to_int(ctx, value));
+      return Value(i);
+    }
+    case ParamKind::Float: {
+      TL_TRY(const f64 f, to_float(ctx, value));
+      return Value(f);
+    }
+    case ParamKind::Number: {
+      TL_TRY(Value scalar, to_scalar(ctx, value));
+      return scalar.is_number() ? Result<Value>(std::move(scalar)) : Result<Value>(found(value, "a number"));
+    }
+    case ParamKind::Bool: {
+      TL_TRY(const bool b, to_bool(ctx, value));
+      return Value(b);
+    }
+    case ParamKind::DType: {
+      TL_TRY(const DType d, to_dtype(value));
+      return Value(d);
+    }
+    case ParamKind::Ints: {
+      TL_TRY(const std::vector<i64> ints, to_ints(ctx, value));
+      return make_ints(ints);
+    }
+    case ParamKind::String:
+      if (value.is(ObjectKind::String)) return value;
+      return found(value, "a string");
+    case ParamKind::List: {
+      if (value.is(ObjectKind::List)) return value;
+      TL_TRY(std::vector<Value> items, to_items(ctx, value));
+      return make_list(std::move(items));
+    }
+    case ParamKind::Tensor: {
+      if (value.is(ObjectKind::Tensor)) return value;
+      TL_TRY(Tensor tensor, to_tensor(ctx, value));
+      return make_tensor(std::move(tensor));
+    }
+  }
+  return value;
+}
+
+}  // namespace tl::lang

@@ -1,0 +1,23 @@
+// The rows of the natives, by family; builtins.cpp puts them into the table.
+#pragma once
+
+#include <span>
+
+#include "tl/builtins/builtins.h"
+
+namespace tl::lang {
+
+std::span<const Builtin> io_natives();
+std::span<const Builtin> list_natives();
+std::span<const Builtin> model_natives();
+std::span<const Builtin> runtime_natives();
+std::span<const Builtin> scalar_natives();
+std::span<const Builtin> string_natives();
+std::span<const Builtin> system_natives();
+std::span<const Builtin> tensor_natives();
+
+// The op `name` on plain numbers, as a float; null if it has no such meaning.
+using ScalarFn = f64 (*)(f64 x);
+ScalarFn scalar_function(std::string_view name);
+
+}  // namespace tl::lang

@@ -1,0 +1,62 @@
+// Models as programs see them: model.blk[0].attn_q.weight, model.metadata["..."], model.tokenizer. Tensors
+// become constants over the mapped file when they are first asked for.
+#pragma once
+
+#include <map>
+#include <memory>
+
+#include "tl/builtins/context.h"
+#include "tl/io/gguf.h"
+#include "tl/io/tokenizer/stream_decoder.h"
+#include "tl/io/tokenizer/tokenizer.h"
+
+namespace tl::lang {
+
+// The tensors' names, cut at the dots, as a tree.
+struct ModelNode {
+  std::string path;
+  std::map<std::string, std::unique_ptr<ModelNode>, std::less<>> children;
+  const GgufTensor* tensor = nullptr;
+  Tensor loaded;
+};
+
+struct Model : ObjectOf<ObjectKind::Model> {
+  std::shared_ptr<const GgufFile> file;
+  ModelNode root;
+  Value tokenizer;  // Empty until asked for
+};
+// "blk.0.attn_q", on the way to a tensor.
+struct ModelPath : ObjectOf<ObjectKind::ModelPath> {
+  ModelPath(Value m, ModelNode& n) : model(std::move(m)), node(n) {}
+  const Value model;
+  ModelNode& node;
+};
+struct Metadata : ObjectOf<ObjectKind::Metadata> {
+  explicit Metadata(Value m) : model(std::move(m)) {}
+  const Value model;
+};
+struct TokenizerValue : ObjectOf<ObjectKind::Tokenizer> {
+  explicit TokenizerValue(std::shared_ptr<const Tokenizer> t) : tokenizer(std::move(t)) {}
+  const std::shared_ptr<const Tokenizer> tokenizer;
+};
+struct StreamDecoderValue : ObjectOf<ObjectKind::StreamDecoder> {
+  StreamDecoderValue(std::shared_ptr<const Tokenizer> t, DecodeOptions options)
+      : tokenizer(std::move(t)), decoder(*tokenizer, options) {}
+  const std::shared_ptr<const Tokenizer> tokenizer;
+  StreamDecoder decoder;
+};
+
+Result<Value> open_model(const std::string& path);
+// By its whole name, "blk.0.attn_q.weight"; null if there is none.
+ModelNode* find_node(Model& model, std::string_view name);
+Result<Tensor> load_tensor(CallContext& ctx, Model& model, ModelNode& node);
+// The tensor a path names (or its ".weight").
+Result<Tensor> model_path_tensor(CallContext& ctx, const Value& path);
+Result<Value> model_tokenizer(const Value& model);
+// A field of a Model, ModelPath or Tokenizer.
+Result<Value> model_field(CallContext& ctx, const Value& object, std::string_view name);
+Result<Value> model_path_index(CallContext& ctx, const Value& path, i64 index);
+// `fallback` is Empty where a missing key fails.
+Result<Value> metadata_get(CallContext& ctx, const Value& metadata, const Value& key, const Value& fallback);
+
+}  // namespace tl::lang

@@ -1,0 +1,210 @@
+// Text. Positions count characters, as len and [] do; string_length alone counts bytes.
+#include <algorithm>
+
+#include "tl/builtins/convert.h"
+#include "tl/builtins/families.h"
+#include "tl/builtins/index.h"
+#include "tl/builtins/operators.h"
+#include "tl/value/text.h"
+
+namespace tl::lang {
+namespace {
+
+constexpr std::string_view kSpaces = " \t\n\r\f\v";
+
+const std::string& text(const Value& v) {
+  return v.as<String>().text;
+}
+
+Result<Value> native_upper(CallContext&, std::span<Value> args) {
+  std::string out = text(args[0]);
+  for (char& c : out) c = c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
+  return make_string(std::move(out));
+}
+Result<Value> native_lower(CallContext&, std::span<Value> args) {
+  std::string out = text(args[0]);
+  for (char& c : out) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  return make_string(std::move(out));
+}
+
+std::string_view trimmed(std::string_view s, bool front, bool back) {
+  const size_t first = front ? s.find_first_not_of(kSpaces) : 0;
+  if (first == std::string_view::npos) return {};
+  s.remove_prefix(first);
+  if (back) s = s.substr(0, s.find_last_not_of(kSpaces) + 1);
+  return s;
+}
+Result<Value> native_trim(CallContext&, std::span<Value> args) {
+  return make_string(std::string(trimmed(text(args[0]), true, true)));
+}
+Result<Value> native_trim_start(CallContext&, std::span<Value> args) {
+  return make_string(std::string(trimmed(text(args[0]), true, false)));
+}
+Result<Value> native_trim_end(CallContext&, std::span<Value> args) {
+  return make_string(std::string(trimmed(text(args[0]), false, true)));
+}
+
+Value split_text(std::string_view s, std::string_view by) {
+  std::vector<Value> parts;
+  size_t from = 0;
+  for (size_t at; (at = s.find(by, from)) != std::string_view::npos; from = at + by.size()) {
+    parts.push_back(make_string(std::string(s.substr(from, at - from))));
+  }
+  parts.push_back(make_string(std::string(s.substr(from))));
+  return make_list(std::move(parts));
+}
+
+Value split_words(std::string_view s) {
+  std::vector<Value> parts;
+  for (s = trimmed(s, true, false); !s.empty(); s = trimmed(s, true, false)) {
+    const size_t size = std::min(s.find_first_of(kSpaces), s.size());
+    parts.push_back(make_string(std::string(s.substr(0, size))));
+    s.remove_prefix(size);
+  }
+  return make_list(std::move(parts));
+}
+
+// split(text, [separator]), split(tensor, size, [axis]) and split(list, size).
+Result<Value> native_split(CallContext& ctx, std::span<Value> args) {
+  if (const auto* s = args[0].get_if<String>()) {
+    if (args[1].is_empty()) return split_words(s->text);
+    TL_TRY(const std::string_view by, to_text(args[1]));
+    if (by.empty()) return fail(Code::BadProgram, "split: the separator is empty");
+    return split_text(s->text, by);
+  }
+  if (args[1].is_empty())
+    return fail(Code::BadProgram, "split: argument 'by' is missing: the size of a part");
+  TL_TRY(const i64 size, to_int(ctx, args[1]));
+  return split_parts(ctx, args[0], size, args[2].as_int());
+}
+
+Result<Value> native_lines(CallContext&, std::span<Value> args) {
+  std::string_view s = text(args[0]);
+  if (!s.empty() && s.back() == '\n') s.remove_suffix(1);
+  return s.empty() ? make_list({}) : split_text(s, "\n");
+}
+
+Result<Value> native_join(CallContext& ctx, std::span<Value> args) {
+  const bool list_first = !args[0].is(ObjectKind::String);
+  TL_TRY(const std::string_view by, to_text(args[list_first ? 1 : 0]));
+  TL_TRY(const std::vector<Value> items, to_items(ctx, args[list_first ? 0 : 1]));
+  std::string out;
+  for (size_t i = 0; i < items.size(); ++i) {
+    if (i > 0) out += by;
+    TL_TRY(const std::string part, text_of(ctx.executor(), items[i]));
+    out += part;
+  }
+  return make_string(std::move(out));
+}
+
+Result<Value> native_replace(CallContext&, std::span<Value> args) {
+  const std::string &s = text(args[0]), &from = text(args[1]), &to = text(args[2]);
+  if (from.empty()) return fail(Code::BadProgram, "replace: the text to replace is empty");
+  std::string out;
+  size_t at = 0;
+  for (size_t hit; (hit = s.find(from, at)) != std::string::npos; at = hit + from.size()) {
+    out.append(s, at, hit - at);
+    out += to;
+  }
+  return make_string(out + s.substr(at));
+}
+
+Result<Value> native_starts_with(CallContext&, std::span<Value> args) {
+  return Value(text(args[0]).starts_with(text(args[1])));
+}
+Result<Value> native_ends_with(CallContext&, std::span<Value> args) {
+  return Value(text(args[0]).ends_with(text(args[1])));
+}
+
+Result<Value> native_find(CallContext&, std::span<Value> args) {
+  const std::string& s = text(args[0]);
+  const size_t at = s.find(text(args[1]));
+  return Value(at == std::string::npos ? i64{-1} : count_chars(std::string_view(s).substr(0, at)));
+}
+
+Result<Value> native_substring(CallContext&, std::span<Value> args) {
+  const std::string_view s = text(args[0]);
+  const i64 size = count_chars(s), start = args[1].as_int();
+  const i64 count = args[2].is_empty() ? size : args[2].as_int();
+  if (start < 0 || start > size)
+    return fail(Code::BadProgram, "substring: start {} is outside of a string of {}", start, size);
+  if (count < 0) return fail(Code::BadProgram, "substring: count is {}", count);
+  const size_t begin = char_offset(s, start);
+  return make_string(std::string(s.substr(begin, char_offset(s.substr(begin), count))));
+}
+
+Result<Value> native_chars(CallContext&, std::span<Value> args) {
+  std::string_view s = text(args[0]);
+  std::vector<Value> out;
+  while (!s.empty()) {
+    const size_t size = char_offset(s, 1);
+    out.push_back(make_string(std::string(s.substr(0, size))));
+    s.remove_prefix(size);
+  }
+  return make_list(std::move(out));
+}
+
+Result<Value> native_bytes(CallContext&, std::span<Value> args) {
+  std::vector<Value> out;
+  for (const char c : text(args[0])) out.emplace_back(static_cast<i64>(static_cast<u8>(c)));
+  return make_list(std::move(out));
+}
+
+Result<Value> native_string_length(CallContext&, std::span<Value> args) {
+  return Value(static_cast<i64>(text(args[0]).size()));
+}
+
+Result<Value> native_repeat(CallContext& ctx, std::span<Value> args) {
+  return apply_operator(ctx, Operator::Mul, args[0], args[1]);
+}
+
+const Builtin kRows[] = {
+    {"bytes", "(text: string) -> list", "The UTF-8 bytes as ints.", "bytes(\"hi\")  //~ [104, 105]",
+     Effect::Pure, native_bytes},
+    {"chars", "(text: string) -> list", "The characters, one string each.",
+     "chars(\"abc\")  //~ [\"a\", \"b\", \"c\"]", Effect::Pure, native_chars},
+    {"ends_with", "(text: string, part: string) -> bool", "True if text ends with part.",
+     "ends_with(\"abc\", \"bc\")  //~ true", Effect::Pure, native_ends_with},
+    {"find", "(text: string, part: string) -> int", "Where part first is, in characters, -1 if nowhere.",
+     "find(\"hello\", \"l\")  //~ 2", Effect::Pure, native_find},
+    {"join", "(items: any, separator: any) -> string",
+     "The texts of the items with the separator between them.", "join([1, 2, 3], \"-\")  //~ 1-2-3",
+     Effect::Pure, native_join},
+    {"lines", "(text: string) -> list", "The lines without their ends.",
+     "lines(\"a\\nb\\n\")  //~ [\"a\", \"b\"]", Effect::Pure, native_lines},
+    {"lower", "(text: string) -> string", "ASCII letters in lower case.", "lower(\"AbC\")  //~ abc",
+     Effect::Pure, native_lower},
+    {"repeat", "(text: string, times: int) -> string", "The text so many times over, like text * times.",
+     "repeat(\"ab\", 3)  //~ ababab", Effect::Pure, native_repeat},
+    {"replace", "(text: string, from: string, to: string) -> string", "Every `from` becomes `to`.",
+     "replace(\"a-b\", \"-\", \"+\")  //~ a+b", Effect::Pure, native_replace},
+    {"split", "(x: any, by: any = none, axis: int = 0) -> list",
+     "Parts of a string between separators (or spaces), or pieces of so many items of a list or of a tensor "
+     "along an axis.",
+     "split(\"a,b\", \",\")  //~ [\"a\", \"b\"]", Effect::Pure, native_split},
+    {"starts_with", "(text: string, part: string) -> bool", "True if text begins with part.",
+     "starts_with(\"abc\", \"ab\")  //~ true", Effect::Pure, native_starts_with},
+    {"string_length", "(text: string) -> int", "How many bytes the text has.",
+     "string_length(\"abc\")  //~ 3", Effect::Pure, native_string_length},
+    {"string_substring", "(text: string, start: int, count: int = none) -> string", "The same as substring.",
+     "string_substring(\"hello\", 1, 3)  //~ ell", Effect::Pure, native_substring},
+    {"substring", "(text: string, start: int, count: int = none) -> string",
+     "So many characters from start on.", "substring(\"hello\", 1, 3)  //~ ell", Effect::Pure,
+     native_substring},
+    {"trim", "(text: string) -> string", "Without the spaces at both ends.", "trim(\" a \") + \"|\"  //~ a|",
+     Effect::Pure, native_trim},
+    {"trim_end", "(text: string) -> string", "Without the spaces at the end.",
+     "trim_end(\"a \") + \"|\"  //~ a|", Effect::Pure, native_trim_end},
+    {"trim_start", "(text: string) -> string", "Without the spaces at the start.",
+     "trim_start(\" a\")  //~ a", Effect::Pure, native_trim_start},
+    {"upper", "(text: string) -> string", "ASCII letters in upper case.", "upper(\"abc\")  //~ ABC",
+     Effect::Pure, native_upper},
+};
+
+}  // namespace
+
+std::span<const Builtin> string_natives() {
+  return kRows;
+}
+
+}  // namespace tl::lang

@@ -1,0 +1,14 @@
+// Tensor indexing by NumPy's rules, as views where it can be: ints, slices, '...', and lists or tensors of
+// ints.
+#pragma once
+
+#include "tl/builtins/index.h"
+
+namespace tl::lang {
+
+Result<Value> index_tensor(CallContext& ctx, const Value& tensor, std::span<const IndexItem> items);
+// A new tensor, with the part replaced by `value` (broadcast to it).
+Result<Value> set_in_tensor(CallContext& ctx, const Value& tensor, std::span<const IndexItem> items,
+                            const Value& value);
+
+}  // namespace tl::lang

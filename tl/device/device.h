@@ -1,0 +1,54 @@
+// One place that computes: its memory and its streams. Backends implement this; tl/api/devices.cpp lists
+// them.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "tl/device/stream.h"
+
+namespace tl {
+
+struct DeviceInfo {
+  std::string name;         // as given to --device: "cpu", "reference", "null", "cuda:0"
+  std::string description;  // "AMD EPYC, 2 threads, avx512"
+  std::string simd;         // level in use, empty where it means nothing
+  int threads = 1;
+  i64 memory_bytes = 0;  // of the whole device
+};
+
+struct MemoryStats {
+  i64 in_use_bytes = 0;        // held by live buffers (mapped files and untouched reserves not counted)
+  i64 cached_bytes = 0;        // kept for reuse
+  i64 high_water_bytes = 0;    // largest in_use so far
+  i64 limit_bytes = 0;         // TL_MEMORY_LIMIT, 0 for none
+  u64 system_allocations = 0;  // calls that went to the operating system
+};
+
+class Device {
+ public:
+  virtual ~Device() = default;
+  virtual const DeviceInfo& info() const = 0;
+  virtual Backend backend() const = 0;
+  // The kernel this device runs for `op`; a kernel without `run` if there is none.
+  virtual const Kernel& kernel(const OpDef& op) const = 0;
+  virtual bool computes() const { return true; }  // false: records only (null)
+
+  // From the pool; contents undefined. `stream` may reuse memory it has freed itself before that work is
+  // done.
+  virtual Result<std::shared_ptr<Buffer>> allocate(i64 bytes, StreamId stream) = 0;
+  // An address range of `bytes` whose memory is committed as it is written, so that growing moves nothing.
+  virtual Result<std::shared_ptr<Buffer>> reserve(i64 bytes) = 0;
+  // Memory of the host (a mapped file) as a buffer, without a copy where the device can read it. `owner`
+  // keeps it valid.
+  virtual Result<std::shared_ptr<Buffer>> import_host(std::span<const std::byte> bytes,
+                                                      std::shared_ptr<void> owner) = 0;
+  // Host copies; the buffer must be idle (its tickets reached).
+  virtual Result<void> upload(Buffer& to, i64 offset, std::span<const std::byte> bytes) = 0;
+  virtual Result<void> download(const Buffer& from, i64 offset, std::span<std::byte> bytes) = 0;
+
+  virtual std::unique_ptr<CommandStream> create_stream() = 0;
+  virtual MemoryStats memory() const = 0;
+};
+
+}  // namespace tl

@@ -1,0 +1,94 @@
+// Turns recorded graphs into plans, plans into commands, and hands them to a stream. One per thread and
+// device.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "tl/device/device.h"
+#include "tl/tensor/graph.h"
+
+namespace tl {
+
+struct ExecOptions {
+  bool eager = false;          // one command, then wait
+  std::optional<u64> shuffle;  // any legal order, drawn from this seed
+  int commands_per_batch = 0;  // 0: the measured default
+  bool fuse = true;
+  std::string checksums_path;      // one line per command; empty: none
+  i64 pending_soft_limit = 2000;   // nodes; checked where a loop comes round
+  i64 pending_hard_limit = 20000;  // nodes; checked at every op
+};
+
+struct ExecStats {
+  u64 plans_made = 0, plans_reused = 0;
+  u64 commands = 0, batches = 0, nodes = 0;
+  u64 fused_nodes = 0;
+};
+
+// A tensor's values on the host, in row order.
+struct HostTensor {
+  TensorType type;
+  std::vector<std::byte> bytes;
+
+  i64 numel() const { return tl::numel(type.shape); }
+  double as_double(i64 i) const { return load_as_double(type.dtype, bytes.data(), i); }
+  i64 as_int(i64 i) const { return load_as_int(type.dtype, bytes.data(), i); }
+};
+
+class Executor {
+ public:
+  static Result<std::unique_ptr<Executor>> create(Device& device, ExecOptions options);
+  ~Executor();
+
+  Device& device() { return device_; }
+  Recorder& recorder() { return recorder_; }
+  const ExecStats& stats() const { return stats_; }
+  const ExecOptions& options() const { return options_; }
+
+  // Records one application of `op`; computes nothing (unless a pending bound is reached).
+  Result<Tensor> apply(const OpDef& op, std::span<const Tensor> inputs, Attrs attrs = {}, Span origin = {});
+  Result<Tensor> apply(const OpDef& op, std::initializer_list<Tensor> inputs, Attrs attrs = {},
+                       Span origin = {}) {
+    return apply(op, std::span<const Tensor>(inputs.begin(), inputs.size()), std::move(attrs), origin);
+  }
+
+  // Hands what `roots` need to the stream and returns without waiting.
+  Result<void> submit(std::span<const Tensor> roots);
+  // Submits everything pending that somebody still holds. `flush` never waits.
+  Result<void> flush();
+  // A place where a program's loop comes round: flushes if more than the soft limit is pending, so that a
+  // loop that never looks at a number does not grow, and flushes fall at the same place of every round.
+  Result<void> loop_point();
+  // Submits `tensor` if needed and blocks until it is computed. Returns the failure of whatever it depends
+  // on.
+  Result<void> wait(const Tensor& tensor);
+  // Blocks until everything submitted is done; reports failures nobody has looked at.
+  Result<void> finish();
+
+  // Copies to the host, in row order.
+  Result<HostTensor> read(const Tensor& tensor);
+  // One number. Fails unless the tensor has exactly one element.
+  Result<double> item(const Tensor& tensor);
+  Result<i64> item_int(const Tensor& tensor);
+  // A tensor over a copy of `bytes` (row order).
+  Result<Tensor> from_host(TensorType type, std::span<const std::byte> bytes);
+  // An empty tensor [0, row...] whose later appends grow in place up to `capacity` rows.
+  Result<Tensor> reserved(DType dtype, const Shape& row, i64 capacity);
+
+ private:
+  struct Impl;
+  Result<void> run(std::span<const Tensor> roots);
+  Result<Tensor> materialise(const Tensor& scalar);
+  Executor(Device& device, ExecOptions options);
+
+  Device& device_;
+  ExecOptions options_;
+  Recorder recorder_;
+  ExecStats stats_;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace tl

@@ -1,0 +1,58 @@
+// What one evaluation is about: the pending nodes some roots need, numbered in recording order, with where
+// each value lies in memory as far as that is known before planning. Its key says which plan fits.
+#pragma once
+
+#include <unordered_map>
+#include <vector>
+
+#include "tl/device/device.h"
+#include "tl/tensor/graph.h"
+
+namespace tl {
+
+// An operand's source: a pending node (>= 0) or a leaf (~number).
+using SourceRef = i32;
+inline bool is_leaf(SourceRef s) {
+  return s < 0;
+}
+
+struct SnapshotItem {
+  Node* node = nullptr;
+  InlineVector<SourceRef, kMaxInputs> inputs;
+  bool external = false;  // somebody outside holds it: its memory must outlive the evaluation
+  bool alias = false;     // has no memory of its own: `base` owns it
+  SourceRef base = 0;     // node or leaf whose memory it lies in (itself where it is not an alias)
+  View view;
+  u32 compliant = 0;   // bit i: input i's layout is what the op wants
+  u32 same_shape = 0;  // bit i: input i has the output's shape
+  i64 appended = 0;    // rows that are in place already
+};
+
+struct Snapshot {
+  std::vector<SnapshotItem> items;
+  std::vector<Tensor> leaves;
+  std::vector<u64> key;  // equal keys: the same plan fits
+
+  const Node& node_of(SourceRef s) const {
+    return is_leaf(s) ? *leaves[static_cast<size_t>(~s)].node() : *items[static_cast<size_t>(s)].node;
+  }
+  // Where the value of a source lies.
+  View view_of(SourceRef s) const;
+  SourceRef base_of(SourceRef s) const { return is_leaf(s) ? s : items[static_cast<size_t>(s)].base; }
+
+  // Appends that were granted in place; undone if the evaluation cannot be submitted.
+  struct Granted {
+    std::shared_ptr<Buffer> buffer;
+    i64 used_before;
+  };
+  std::vector<Granted> granted;
+  void undo_grants();
+};
+
+// Collects what `roots` need of `recorder`'s pending nodes (everything pending if there are no roots).
+Result<Snapshot> take_snapshot(const Recorder& recorder, std::span<const Tensor> roots);
+
+// Whether an operand's memory is laid out as `layout` demands.
+bool complies(Layout layout, const Shape& shape, const Strides& strides);
+
+}  // namespace tl

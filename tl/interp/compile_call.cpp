@@ -1,0 +1,215 @@
+// Calls: of functions, builtins, methods and values.
+#include <algorithm>
+
+#include "tl/diag/suggest.h"
+#include "tl/interp/compiler.h"
+
+namespace tl::interp {
+
+void Compiler::note_interrupts(const Builtin& builtin) {
+  if (builtin.name == "interrupted" || builtin.name == "clear_interrupt") program_.asks_for_interrupts = true;
+}
+
+void Compiler::call(const ast::Call& e, u16 dst) {
+  if (const auto* path = ast::get_if<ast::Path>(e.callee)) return call_path(e, *path, dst);
+  const auto* name = ast::get_if<ast::Name>(e.callee);
+  if (name == nullptr) return call_value(e, dst);
+  if (is_self(name->text) || find(name->text).kind != Place::Kind::None) return call_value(e, dst);
+  if (const Symbol* symbol = find_symbol(name->text)) {
+    if (symbol->kind == Symbol::Kind::Function) return call_function(symbol->index, e, dst);
+    diags_.report(DiagCode::NotCallable, name->span, fmt::format("the struct {}", name->text))
+        .note("a struct is made by '{} {{ field: value }}'", name->text);
+    return;
+  }
+  if (const Builtin* builtin = lang::find_builtin(name->text))
+    return call_builtin(*builtin, e.args, e.span, dst);
+  if (const auto dtype = find_dtype(name->text); dtype && e.args.size() == 1) {
+    const u16 value = expression(*e.args[0].value);
+    fn_->proto->casts.push_back({.is_scalar = false, .dtype = *dtype, .tensor_dtype = *dtype});
+    emit(Op::Cast, e.span, dst, value, static_cast<u16>(fn_->proto->casts.size() - 1),
+         is_temporary(value) ? kTakesB : 0);
+    return;
+  }
+  unknown_name(name->text, name->span);
+  for (const ast::Arg& arg : e.args) {  // for the diagnostics inside of them
+    const u16 mark = fn_->next_register;
+    temporary(*arg.value);
+    fn_->next_register = mark;
+  }
+}
+
+void Compiler::call_path(const ast::Call& e, const ast::Path& path, u16 dst) {
+  const std::string& scope = path.scope->name.text;
+  const std::string& name = path.name.text;
+  const Symbol* symbol = find_symbol(scope);
+  if (symbol != nullptr && symbol->kind == Symbol::Kind::Struct) {
+    const StructInfo& info = *program_.structs[static_cast<size_t>(symbol->index)];
+    const auto it = info.methods.find(name);
+    if (it != info.methods.end()) return call_function(it->second, e, dst);
+    std::vector<std::string> names;
+    for (const auto& [method, proto] : info.methods) names.push_back(method);
+    const std::string close(closest_name(name, names));
+    Diagnostic& d = diags_.report(DiagCode::UnknownName, path.span, fmt::format("{}::{}", scope, name));
+    if (!close.empty()) d.note("did you mean '{}::{}'?", scope, close);
+    return;
+  }
+  std::string builtin_name = name;
+  std::optional<DType> dtype = find_dtype(scope);
+  if (scope == "KVCache" && name.starts_with("new")) {
+    builtin_name = "kv_cache";
+    if (name == "new_f16") dtype = DType::F16;
+    if (name == "new_f32") dtype = DType::F32;
+  } else if (scope.ends_with("Vec") && name == "new") {
+    builtin_name = "new_vec";
+  } else if (scope != "Tensor" && !dtype) {
+    diags_.report(DiagCode::UnknownType, path.scope->span, scope);
+    return;
+  }
+  const Builtin* builtin = lang::find_builtin(builtin_name);
+  if (builtin == nullptr) {
+    unknown_name(builtin_name, path.name.span);
+    return;
+  }
+  call_builtin(*builtin, e.args, e.span, dst, dtype);
+}
+
+std::optional<std::vector<int>> Compiler::arrange(const std::vector<ParamInfo>& params,
+                                                  const std::vector<ast::Arg>& args, std::string_view callee,
+                                                  Span span) {
+  lang::Signature signature;
+  for (const ParamInfo& p : params)
+    signature.params.push_back({.name = p.name, .is_optional = p.has_default});
+  std::vector<std::string_view> names;
+  for (const ast::Arg& arg : args) names.push_back(arg.name.text);
+  auto order = lang::arrange_arguments(signature, names);
+  if (order.ok()) return std::move(order).value();
+  diags_.report(DiagCode::BadArguments, span, callee, order.error().message);
+  return {};
+}
+
+// Arguments are computed in the order they are written, each into the register where the callee expects it.
+void Compiler::call_function(int proto, const ast::Call& e, u16 dst) {
+  const ast::Fn* fn = nullptr;
+  for (const auto& [tree, index] : function_protos_) {
+    if (index == proto) fn = tree;
+  }
+  TL_CHECK(fn != nullptr, "function {} has no tree", proto);
+  std::vector<ParamInfo> params;
+  for (const ast::Param& p : fn->params) params.push_back({p.name.text, p.default_value != nullptr});
+  const auto order = arrange(params, e.args, fn->name.text, e.span);
+  if (!order) return;
+  const u16 first = fn_->next_register;
+  for (size_t i = 0; i < order->size(); ++i) new_register(e.span);
+  std::vector<int> place_of(e.args.size(), -1);
+  for (size_t i = 0; i < order->size(); ++i) {
+    const int at = (*order)[i];
+    if (at >= 0)
+      place_of[static_cast<size_t>(at)] = static_cast<int>(i);
+    else
+      emit(Op::LoadEmpty, e.span, static_cast<u16>(first + i));
+  }
+  for (size_t i = 0; i < e.args.size(); ++i) {
+    const u16 mark = fn_->next_register;
+    expression_to(*e.args[i].value, static_cast<u16>(first + place_of[i]));
+    fn_->next_register = mark;
+  }
+  fn_->proto->calls.push_back(
+      {.function = proto, .name = fn->name.text, .count = static_cast<u16>(order->size())});
+  emit(Op::CallFn, e.span, dst, static_cast<u16>(fn_->proto->calls.size() - 1), first);
+}
+
+void Compiler::call_builtin(const Builtin& builtin, const std::vector<ast::Arg>& args, Span span, u16 dst,
+                            std::optional<DType> dtype) {
+  note_interrupts(builtin);
+  std::vector<std::string_view> names;
+  for (const ast::Arg& arg : args) names.push_back(arg.name.text);
+  auto order = lang::arrange_arguments(builtin.parsed, names);
+  if (!order.ok()) {
+    diags_.report(DiagCode::BadArguments, span, builtin.name, order.error().message)
+        .note("{}{}", builtin.name, builtin.signature);
+    return;
+  }
+  const u16 first = fn_->next_register;
+  for (size_t i = 0; i < order->size(); ++i) new_register(span);
+  std::vector<int> place_of(args.size(), -1);
+  for (size_t i = 0; i < order->size(); ++i) {
+    const int at = (*order)[i];
+    const auto reg = static_cast<u16>(first + i);
+    if (at >= 0) {
+      place_of[static_cast<size_t>(at)] = static_cast<int>(i);
+    } else if (dtype && i < builtin.parsed.params.size() && builtin.parsed.params[i].name == "dtype") {
+      emit(Op::LoadConstant, span, reg, constant(Value(*dtype), span));
+    } else {
+      emit(Op::LoadEmpty, span, reg);
+    }
+  }
+  for (size_t i = 0; i < args.size(); ++i) {
+    const u16 mark = fn_->next_register;
+    expression_to(*args[i].value, static_cast<u16>(first + place_of[i]));
+    fn_->next_register = mark;
+  }
+  fn_->proto->calls.push_back(
+      {.builtin = &builtin, .name = std::string(builtin.name), .count = static_cast<u16>(order->size())});
+  emit(Op::CallBuiltin, span, dst, static_cast<u16>(fn_->proto->calls.size() - 1), first);
+}
+
+static std::vector<std::string> names_of(const std::vector<ast::Arg>& args) {
+  std::vector<std::string> names;
+  bool any = false;
+  for (const ast::Arg& arg : args) {
+    names.push_back(arg.name.text);
+    any = any || arg.name;
+  }
+  return any ? names : std::vector<std::string>();
+}
+
+void Compiler::call_value(const ast::Call& e, u16 dst) {
+  const u16 callee = temporary(*e.callee);
+  for (const ast::Arg& arg : e.args) temporary(*arg.value);
+  fn_->proto->calls.push_back({.count = static_cast<u16>(e.args.size()), .names = names_of(e.args)});
+  emit(Op::CallValue, e.span, dst, static_cast<u16>(fn_->proto->calls.size() - 1), callee);
+}
+
+// x.f(a): a method of x's struct, else the function or builtin f of (x, a). The kind of x is known only at
+// run time.
+void Compiler::method_call(const ast::MethodCall& e, u16 dst) {
+  CallSite site;
+  site.name = e.name.text;
+  site.count = static_cast<u16>(e.args.size() + 1);
+  site.names = names_of(e.args);
+  if (!site.names.empty()) site.names.insert(site.names.begin(), "");
+  if (const Symbol* symbol = find_symbol(site.name);
+      symbol != nullptr && symbol->kind == Symbol::Kind::Function)
+    site.function = symbol->index;
+  site.builtin = lang::find_builtin(site.name);
+  const bool is_method = std::any_of(program_.structs.begin(), program_.structs.end(), [&](const auto& s) {
+    return s->methods.count(site.name) > 0 || s->find(site.name) >= 0;
+  });
+  if (site.builtin == nullptr && site.function < 0 && !is_method) {
+    unknown_name(site.name, e.name.span);
+    return;
+  }
+  if (site.builtin != nullptr) {
+    note_interrupts(*site.builtin);
+    std::vector<std::string_view> names = {""};
+    for (const ast::Arg& arg : e.args) names.push_back(arg.name.text);
+    auto order = lang::arrange_arguments(site.builtin->parsed, names);
+    if (order.ok()) {
+      site.builtin_order = std::move(order).value();
+    } else if (site.function < 0 && !is_method) {
+      diags_.report(DiagCode::BadArguments, e.span, site.name, order.error().message)
+          .note("{}{}", site.name, site.builtin->signature);
+      return;
+    } else {
+      site.builtin = nullptr;
+    }
+  }
+  const u16 first = temporary(*e.receiver);
+  for (const ast::Arg& arg : e.args) temporary(*arg.value);
+  // Room for the builtin's parameters that are not given.
+  for (size_t i = site.count; i < site.builtin_order.size(); ++i) new_register(e.span);
+  fn_->proto->calls.push_back(std::move(site));
+  emit(Op::CallMethod, e.span, dst, static_cast<u16>(fn_->proto->calls.size() - 1), first);
+}
+
+}  // namespace tl::interp

@@ -1,0 +1,579 @@
+// Expressions, except calls.
+#include <algorithm>
+#include <cmath>
+
+#include "tl/interp/compiler.h"
+
+namespace tl::interp {
+
+u16 Compiler::expression(const ast::Expr& e) {
+  if (const auto* name = ast::get_if<ast::Name>(&e); name != nullptr && !is_self(name->text)) {
+    const Place place = find(name->text);
+    if (place.kind == Place::Kind::Register) return place.index;
+  }
+  return temporary(e);
+}
+
+u16 Compiler::temporary(const ast::Expr& e) {
+  const u16 reg = new_register(e.span);
+  expression_to(e, reg);
+  fn_->next_register = static_cast<u16>(reg + 1);
+  return reg;
+}
+
+void Compiler::expression_to(const ast::Expr& e, u16 dst) {
+  const u16 mark = fn_->next_register;
+  switch (e.kind) {
+    case ast::ExprKind::Error:
+      break;  // reported
+    case ast::ExprKind::Int: {
+      const i64 value = ast::as<ast::Int>(e).value;
+      if (value == static_cast<i32>(value)) {
+        fn_->proto->code[emit(Op::LoadInt, e.span, dst)].set_wide(static_cast<i32>(value));
+      } else {
+        emit(Op::LoadConstant, e.span, dst, constant(Value(value), e.span));
+      }
+      break;
+    }
+    case ast::ExprKind::Float:
+      emit(Op::LoadConstant, e.span, dst, constant(Value(ast::as<ast::Float>(e).value), e.span));
+      break;
+    case ast::ExprKind::Bool:
+      emit(Op::LoadBool, e.span, dst, ast::as<ast::Bool>(e).value ? 1 : 0);
+      break;
+    case ast::ExprKind::Imaginary:
+      not_yet(e.span, "complex numbers");
+      break;
+    case ast::ExprKind::String:
+      string(ast::as<ast::String>(e), dst);
+      break;
+    case ast::ExprKind::Name:
+      name(ast::as<ast::Name>(e), dst);
+      break;
+    case ast::ExprKind::Path:
+      path_value(ast::as<ast::Path>(e), dst);
+      break;
+    case ast::ExprKind::List:
+      literal_list(ast::as<ast::List>(e), dst);
+      break;
+    case ast::ExprKind::RepeatList: {
+      const u16 value = expression(*ast::as<ast::RepeatList>(e).value),
+                count = expression(*ast::as<ast::RepeatList>(e).count);
+      emit(Op::RepeatList, e.span, dst, value, count);
+      break;
+    }
+    case ast::ExprKind::Tuple: {
+      const auto& items = ast::as<ast::Tuple>(e).items;
+      if (items.empty()) {
+        emit(Op::LoadUnit, e.span, dst);
+        break;
+      }
+      const u16 first = fn_->next_register;
+      for (const auto& item : items) temporary(*item);
+      emit(Op::MakeTuple, e.span, dst, first, static_cast<u16>(items.size()));
+      break;
+    }
+    case ast::ExprKind::Range:
+      range(ast::as<ast::Range>(e), dst);
+      break;
+    case ast::ExprKind::Call:
+      call(ast::as<ast::Call>(e), dst);
+      break;
+    case ast::ExprKind::MethodCall:
+      method_call(ast::as<ast::MethodCall>(e), dst);
+      break;
+    case ast::ExprKind::Field: {
+      const auto& field = ast::as<ast::Field>(e);
+      const u16 object = expression(*field.object);
+      emit(Op::GetField, e.span, dst, object, name_index(field.name.text),
+           is_temporary(object) ? kTakesB : 0);
+      break;
+    }
+    case ast::ExprKind::Index:
+      index(ast::as<ast::Index>(e), dst);
+      break;
+    case ast::ExprKind::Unary:
+      unary(ast::as<ast::Unary>(e), dst);
+      break;
+    case ast::ExprKind::Binary:
+      binary(ast::as<ast::Binary>(e), dst);
+      break;
+    case ast::ExprKind::Cast:
+      cast(ast::as<ast::Cast>(e), dst);
+      break;
+    case ast::ExprKind::If:
+      if_value(ast::as<ast::If>(e), dst);
+      break;
+    case ast::ExprKind::Match:
+      match(ast::as<ast::Match>(e), dst);
+      break;
+    case ast::ExprKind::Closure:
+      closure(ast::as<ast::Closure>(e), dst);
+      break;
+    case ast::ExprKind::StructLiteral:
+      struct_literal(ast::as<ast::StructLiteral>(e), dst);
+      break;
+    case ast::ExprKind::BlockExpr:
+      block_value(ast::as<ast::BlockExpr>(e).block, dst);
+      break;
+    case ast::ExprKind::Query:
+      not_yet(e.span, "queries");
+      break;
+    case ast::ExprKind::Formula:
+      not_yet(e.span, "formulas");
+      break;
+  }
+  fn_->next_register = mark;
+}
+
+// ---- Names and literals -----------------------------------------------------------------------------------
+
+void Compiler::name(const ast::Name& e, u16 dst) {
+  if (is_self(e.text)) {
+    emit(Op::LoadSelf, e.span, dst);
+    return;
+  }
+  const Place place = find(e.text);
+  if (place.kind != Place::Kind::None) return load(place, dst, e.span);
+  if (const Symbol* symbol = find_symbol(e.text)) {
+    if (symbol->kind == Symbol::Kind::Function)
+      return make_closure({.proto = symbol->index, .sources = {}}, dst, e.span);
+    not_yet(e.span, fmt::format("the struct {} as a value", e.text));
+    return;
+  }
+  if (e.text == "none") {
+    emit(Op::LoadUnit, e.span, dst);
+    return;
+  }
+  if (const auto dtype = find_dtype(e.text)) {
+    emit(Op::LoadConstant, e.span, dst, constant(Value(*dtype), e.span));
+    return;
+  }
+  if (const Builtin* builtin = lang::find_builtin(e.text)) {
+    note_interrupts(*builtin);
+    emit(Op::LoadConstant, e.span, dst, constant(Value(new lang::BuiltinRef(*builtin)), e.span));
+    return;
+  }
+  if (e.text == "pi" || e.text == "inf" || e.text == "nan") {
+    const f64 value = e.text == "pi" ? 3.14159265358979323846 : e.text == "inf" ? HUGE_VAL : std::nan("");
+    emit(Op::LoadConstant, e.span, dst, constant(Value(value), e.span));
+    return;
+  }
+  unknown_name(e.text, e.span);
+}
+
+void Compiler::path_value(const ast::Path& e, u16 dst) {
+  const Symbol* symbol = e.scope != nullptr ? find_symbol(e.scope->name.text) : nullptr;
+  if (symbol != nullptr && symbol->kind == Symbol::Kind::Struct) {
+    const auto& methods = program_.structs[static_cast<size_t>(symbol->index)]->methods;
+    if (const auto it = methods.find(e.name.text); it != methods.end()) {
+      return make_closure({.proto = it->second, .sources = {}}, dst, e.span);
+    }
+  }
+  unknown_name(fmt::format("{}::{}", e.scope != nullptr ? e.scope->name.text : "", e.name.text), e.span);
+}
+
+// A list of plain numbers is one constant that is copied; a list of lists of numbers is a tensor.
+void Compiler::literal_list(const ast::List& e, u16 dst) {
+  if (e.is_set) return not_yet(e.span, "sets of entities");
+  const u16 first = fn_->next_register;
+  for (const auto& item : e.items) temporary(*item);
+  const bool is_nested = !e.items.empty() && e.items[0]->kind == ast::ExprKind::List && is_tensor_literal(e);
+  emit(Op::MakeList, e.span, dst, first, static_cast<u16>(e.items.size()), is_nested ? 1 : 0);
+}
+
+// True where the leaves are numbers as far as can be seen, at least one of them written as one.
+bool Compiler::is_tensor_literal(const ast::List& e) const {
+  bool has_leaf = false;
+  std::vector<const ast::List*> open = {&e};
+  while (!open.empty()) {
+    const ast::List* list = open.back();
+    open.pop_back();
+    for (const auto& item : list->items) {
+      const ast::Expr* leaf = item.get();
+      if (const auto* minus = ast::get_if<ast::Unary>(leaf)) leaf = minus->operand.get();
+      switch (leaf->kind) {
+        case ast::ExprKind::List:
+          open.push_back(&ast::as<ast::List>(*leaf));
+          break;
+        case ast::ExprKind::Int:
+        case ast::ExprKind::Float:
+        case ast::ExprKind::Bool:
+          has_leaf = true;
+          break;
+        case ast::ExprKind::String:
+        case ast::ExprKind::Tuple:
+        case ast::ExprKind::StructLiteral:
+        case ast::ExprKind::Closure:
+          return false;
+        default:
+          break;
+      }
+    }
+  }
+  return has_leaf;
+}
+
+void Compiler::string(const ast::String& e, u16 dst) {
+  const bool has_values = std::any_of(e.parts.begin(), e.parts.end(),
+                                      [](const auto& p) { return p.kind == ast::StringPart::Kind::Value; });
+  if (!has_values) {
+    emit(Op::LoadConstant, e.span, dst, constant(lang::make_string(e.plain_text()), e.span));
+    return;
+  }
+  std::vector<TextPart> parts;
+  const u16 first = fn_->next_register;
+  for (const ast::StringPart& part : e.parts) {
+    if (part.kind == ast::StringPart::Kind::Value) {
+      temporary(*part.value);
+      parts.push_back({"", true, part.spec});
+    } else {
+      parts.push_back({part.text, false, ""});
+    }
+  }
+  fn_->proto->texts.push_back(std::move(parts));
+  emit(Op::Interpolate, e.span, dst, static_cast<u16>(fn_->proto->texts.size() - 1), first);
+}
+
+void Compiler::range(const ast::Range& e, u16 dst) {
+  if (e.begin == nullptr || e.end == nullptr) return not_yet(e.span, "ranges without both ends");
+  const u16 first = temporary(*e.begin);
+  temporary(*e.end);
+  emit(Op::MakeRange, e.span, dst, first, e.inclusive ? 1 : 0);
+}
+
+// ---- Operators --------------------------------------------------------------------------------------------
+
+static std::optional<Op> code_of(ast::BinaryOp op) {
+  switch (op) {
+    case ast::BinaryOp::Add:
+      return Op::Add;
+    case ast::BinaryOp::Sub:
+      return Op::Sub;
+    case ast::BinaryOp::Mul:
+    case ast::BinaryOp::ElementwiseMul:
+      return Op::Mul;
+    case ast::BinaryOp::Div:
+      return Op::Div;
+    case ast::BinaryOp::Mod:
+      return Op::Mod;
+    case ast::BinaryOp::Pow:
+      return Op::Pow;
+    case ast::BinaryOp::MatMul:
+      return Op::MatMul;
+    case ast::BinaryOp::Equal:
+      return Op::Equal;
+    case ast::BinaryOp::NotEqual:
+      return Op::NotEqual;
+    case ast::BinaryOp::Less:
+      return Op::Less;
+    case ast::BinaryOp::LessEqual:
+      return Op::LessEqual;
+    case ast::BinaryOp::Greater:
+      return Op::Greater;
+    case ast::BinaryOp::GreaterEqual:
+      return Op::GreaterEqual;
+    case ast::BinaryOp::Approx:
+      return Op::Approximately;
+    case ast::BinaryOp::In:
+      return Op::In;
+    case ast::BinaryOp::NotIn:
+      return Op::NotIn;
+    default:
+      return {};
+  }
+}
+
+void Compiler::emit_binary(ast::BinaryOp op, Span span, u16 dst, u16 lhs, u16 rhs) {
+  const std::optional<Op> code = code_of(op);
+  if (!code) return not_yet(span, fmt::format("the operator '{}'", ast::spelling(op)));
+  const u8 takes = static_cast<u8>((is_temporary(lhs) ? kTakesB : 0) | (is_temporary(rhs) ? kTakesC : 0));
+  emit(*code, span, dst, lhs, rhs, takes);
+}
+
+void Compiler::binary(const ast::Binary& e, u16 dst) {
+  if (e.op == ast::BinaryOp::And || e.op == ast::BinaryOp::Or) return short_circuit(e, dst);
+  if (e.op == ast::BinaryOp::Join) return not_yet(e.span, "tensor equations");
+  const u16 lhs = expression(*e.lhs);
+  const auto* small = ast::get_if<ast::Int>(e.rhs);
+  if (small != nullptr && small->value < 32768 &&
+      (e.op == ast::BinaryOp::Add || e.op == ast::BinaryOp::Sub)) {
+    const auto amount = static_cast<i16>(e.op == ast::BinaryOp::Add ? small->value : -small->value);
+    emit(Op::AddInt, e.span, dst, lhs, static_cast<u16>(amount), is_temporary(lhs) ? kTakesB : 0);
+    return;
+  }
+  const u16 rhs = expression(*e.rhs);
+  emit_binary(e.op, e.span, dst, lhs, rhs);
+}
+
+void Compiler::short_circuit(const ast::Binary& e, u16 dst) {
+  // `dst` may be a variable that the right side reads.
+  const u16 result = is_temporary(dst) ? dst : new_register(e.span);
+  expression_to(*e.lhs, result);
+  const size_t skip = emit_jump(e.op == ast::BinaryOp::And ? Op::JumpIfNot : Op::JumpIf, e.lhs->span, result);
+  expression_to(*e.rhs, result);
+  emit(Op::ToBool, e.rhs->span, result);
+  const size_t done = emit_jump(Op::Jump, e.span);
+  patch(skip);
+  emit(Op::LoadBool, e.span, result, e.op == ast::BinaryOp::And ? 0 : 1);
+  patch(done);
+  if (result != dst) emit(Op::Take, e.span, dst, result);
+}
+
+void Compiler::unary(const ast::Unary& e, u16 dst) {
+  if (e.op == ast::UnaryOp::Minus) {
+    if (const auto* i = ast::get_if<ast::Int>(e.operand); i != nullptr) {
+      emit(Op::LoadConstant, e.span, dst, constant(Value(-i->value), e.span));
+      return;
+    }
+    if (const auto* f = ast::get_if<ast::Float>(e.operand); f != nullptr) {
+      emit(Op::LoadConstant, e.span, dst, constant(Value(-f->value), e.span));
+      return;
+    }
+  }
+  if (e.op == ast::UnaryOp::Inverse) return not_yet(e.span, "inv");
+  const u16 operand = expression(*e.operand);
+  emit(e.op == ast::UnaryOp::Minus ? Op::Negate : Op::Not, e.span, dst, operand, 0,
+       is_temporary(operand) ? kTakesB : 0);
+}
+
+void Compiler::cast(const ast::Cast& e, u16 dst) {
+  CastSpec spec;
+  const std::string& name = e.type != nullptr ? e.type->name.text : std::string();
+  if (name == "int" || name == "i64" || name == "i32")
+    spec.scalar = lang::ScalarType::Int;
+  else if (name == "float" || name == "f64" || name == "f32")
+    spec.scalar = lang::ScalarType::Float;
+  else if (name == "bool")
+    spec.scalar = lang::ScalarType::Bool;
+  else if (name == "string")
+    spec.scalar = lang::ScalarType::String;
+  else
+    spec.is_scalar = false;
+  const auto dtype = find_dtype(name);
+  if (!spec.is_scalar && !dtype) {
+    diags_.report(DiagCode::UnknownType, e.type != nullptr ? e.type->span : e.span, name);
+    return;
+  }
+  if (dtype) spec.dtype = *dtype;
+  spec.tensor_dtype = dtype.has_value() ? dtype : std::nullopt;
+  if (!spec.tensor_dtype && spec.is_scalar) {
+    if (spec.scalar == lang::ScalarType::Int) spec.tensor_dtype = DType::I64;
+    if (spec.scalar == lang::ScalarType::Float) spec.tensor_dtype = DType::F32;
+    if (spec.scalar == lang::ScalarType::Bool) spec.tensor_dtype = DType::Bool;
+  }
+  const u16 value = expression(*e.value);
+  fn_->proto->casts.push_back(spec);
+  emit(Op::Cast, e.span, dst, value, static_cast<u16>(fn_->proto->casts.size() - 1),
+       is_temporary(value) ? kTakesB : 0);
+}
+
+// ---- Indices ----------------------------------------------------------------------------------------------
+
+u16 Compiler::index_spec(const std::vector<ast::IndexItem>& items) {
+  IndexSpec spec;
+  spec.first = fn_->next_register;
+  const auto optional = [&](const ast::ExprPtr& value, Span span) {
+    if (value != nullptr) {
+      temporary(*value);
+    } else {
+      emit(Op::LoadEmpty, span, new_register(span));
+    }
+  };
+  for (const ast::IndexItem& item : items) {
+    switch (item.kind) {
+      case ast::IndexItem::Kind::At:
+        spec.kinds.push_back(lang::IndexItem::Kind::At);
+        temporary(*item.value);
+        break;
+      case ast::IndexItem::Kind::Slice:
+        spec.kinds.push_back(lang::IndexItem::Kind::Slice);
+        optional(item.begin, item.span), optional(item.end, item.span), optional(item.step, item.span);
+        break;
+      case ast::IndexItem::Kind::Ellipsis:
+        spec.kinds.push_back(lang::IndexItem::Kind::Ellipsis);
+        break;
+      default:
+        not_yet(item.span, "indices of tensor equations");
+    }
+  }
+  spec.count = static_cast<u16>(fn_->next_register - spec.first);
+  fn_->proto->indices.push_back(std::move(spec));
+  return static_cast<u16>(fn_->proto->indices.size() - 1);
+}
+
+void Compiler::index(const ast::Index& e, u16 dst) {
+  const u16 object = expression(*e.object);
+  const u8 takes = is_temporary(object) ? kTakesB : 0;
+  if (e.items.size() == 1 && e.items[0].kind == ast::IndexItem::Kind::At) {
+    const ast::Expr& value = *e.items[0].value;
+    const u16 at = expression(value);
+    emit(Op::Index, e.span, dst, object, at, static_cast<u8>(takes | (is_temporary(at) ? kTakesC : 0)));
+    return;
+  }
+  const u16 spec = index_spec(e.items);
+  emit(Op::IndexMany, e.span, dst, object, spec, takes);
+}
+
+// ---- Choices ----------------------------------------------------------------------------------------------
+
+void Compiler::if_value(const ast::If& e, u16 dst) {
+  std::vector<size_t> ends;
+  for (const ast::IfBranch& branch : e.branches) {
+    const u16 mark = fn_->next_register;
+    const u16 condition = expression(*branch.condition);
+    const size_t next =
+        emit(Op::JumpIfNot, branch.condition->span, condition, 0, 0, is_temporary(condition) ? kTakesB : 0);
+    fn_->next_register = mark;
+    block_value(branch.body, dst);
+    ends.push_back(emit_jump(Op::Jump, e.span));
+    patch(next);
+  }
+  if (e.otherwise) {
+    block_value(*e.otherwise, dst);
+  } else {
+    emit(Op::LoadUnit, e.span, dst);
+  }
+  patch_all(ends);
+}
+
+void Compiler::match(const ast::Match& e, u16 dst) {
+  const u16 subject = temporary(*e.subject);
+  std::vector<size_t> ends;
+  for (const ast::MatchArm& arm : e.arms) {
+    const Scope scope = open_scope();
+    std::vector<size_t> failures;
+    pattern(*arm.pattern, subject, failures);
+    if (arm.guard != nullptr) {
+      const u16 mark = fn_->next_register;
+      const u16 guard = expression(*arm.guard);
+      failures.push_back(emit_jump(Op::JumpIfNot, arm.guard->span, guard));
+      fn_->next_register = mark;
+    }
+    expression_to(*arm.value, dst);
+    close_scope(scope, arm.span);
+    ends.push_back(emit_jump(Op::Jump, arm.span));
+    patch_all(failures);
+  }
+  emit(Op::NoMatch, e.span, subject);
+  patch_all(ends);
+  emit(Op::Clear, e.span, subject, 1);
+}
+
+void Compiler::pattern(const ast::Pattern& p, u16 subject, std::vector<size_t>& failures) {
+  switch (p.kind) {
+    case ast::PatternKind::Error:
+    case ast::PatternKind::Wildcard:
+      return;
+    case ast::PatternKind::Literal: {
+      const u16 mark = fn_->next_register;
+      const u16 literal = temporary(*p.literal), same = new_register(p.span);
+      emit(Op::Equal, p.span, same, subject, literal);
+      failures.push_back(emit_jump(Op::JumpIfNot, p.span, same));
+      fn_->next_register = mark;
+      return;
+    }
+    case ast::PatternKind::Binding: {
+      const u16 reg = new_register(p.span);
+      emit(Op::Move, p.span, reg, subject);
+      bind_local(reg, p.name.text, p.name.span);
+      return;
+    }
+    case ast::PatternKind::Tuple: {
+      const u16 test = new_register(p.span);
+      const auto count = static_cast<u16>(p.items.size());
+      emit(Op::IsTuple, p.span, test, subject, count);
+      failures.push_back(emit_jump(Op::JumpIfNot, p.span, test));
+      const u16 first = fn_->next_register;
+      for (const auto& item : p.items) new_register(item->span);
+      emit(Op::Unpack, p.span, first, subject, count);
+      for (u16 i = 0; i < count; ++i) pattern(*p.items[i], static_cast<u16>(first + i), failures);
+      return;
+    }
+    case ast::PatternKind::Struct:
+      return struct_pattern(p, subject, failures);
+    case ast::PatternKind::Or: {
+      std::vector<size_t> hits;
+      for (size_t i = 0; i < p.items.size(); ++i) {
+        if (i + 1 == p.items.size()) {
+          pattern(*p.items[i], subject, failures);
+          break;
+        }
+        if (p.items[i]->kind == ast::PatternKind::Binding)
+          not_yet(p.items[i]->span, "names inside of '|' patterns");
+        std::vector<size_t> misses;
+        pattern(*p.items[i], subject, misses);
+        hits.push_back(emit_jump(Op::Jump, p.span));
+        patch_all(misses);
+      }
+      patch_all(hits);
+      return;
+    }
+  }
+}
+
+void Compiler::struct_pattern(const ast::Pattern& p, u16 subject, std::vector<size_t>& failures) {
+  const Symbol* symbol = find_symbol(p.type->name.text);
+  if (symbol == nullptr || symbol->kind != Symbol::Kind::Struct) {
+    diags_.report(DiagCode::UnknownType, p.type->span, p.type->name.text);
+    return;
+  }
+  const u16 test = new_register(p.span);
+  emit(Op::IsStruct, p.span, test, subject, static_cast<u16>(symbol->index));
+  failures.push_back(emit_jump(Op::JumpIfNot, p.span, test));
+  const StructInfo& info = *program_.structs[static_cast<size_t>(symbol->index)];
+  for (const ast::FieldPattern& field : p.fields) {
+    if (info.find(field.name.text) < 0) {
+      diags_.report(DiagCode::UnknownField, field.name.span, info.name, field.name.text);
+      continue;
+    }
+    const u16 reg = new_register(field.name.span);
+    emit(Op::GetField, field.name.span, reg, subject, name_index(field.name.text));
+    pattern(*field.pattern, reg, failures);
+  }
+}
+
+// ---- Closures and structs ---------------------------------------------------------------------------------
+
+void Compiler::closure(const ast::Closure& e, u16 dst) {
+  const int proto = new_proto("closure", e.span);
+  ClosureSpec spec;
+  compile_function(proto, e.params, e.result.get(), nullptr, e.body.get(), fn_, &spec);
+  make_closure(std::move(spec), dst, e.span);
+}
+
+void Compiler::make_closure(ClosureSpec spec, u16 dst, Span span) {
+  fn_->proto->closures.push_back(std::move(spec));
+  emit(Op::MakeClosure, span, dst, static_cast<u16>(fn_->proto->closures.size() - 1));
+}
+
+void Compiler::struct_literal(const ast::StructLiteral& e, u16 dst) {
+  const Symbol* symbol = find_symbol(e.type->name.text);
+  if (symbol == nullptr || symbol->kind != Symbol::Kind::Struct) {
+    diags_.report(DiagCode::UnknownType, e.type->span, e.type->name.text);
+    return;
+  }
+  const StructInfo& info = *program_.structs[static_cast<size_t>(symbol->index)];
+  const u16 first = fn_->next_register;
+  for (size_t i = 0; i < info.fields.size(); ++i) new_register(e.span);
+  std::vector<bool> given(info.fields.size());
+  for (const ast::FieldInit& field : e.fields) {
+    const int at = info.find(field.name.text);
+    if (at < 0) {
+      diags_.report(DiagCode::UnknownField, field.name.span, info.name, field.name.text);
+      continue;
+    }
+    if (given[static_cast<size_t>(at)])
+      diags_.report(DiagCode::DuplicateName, field.name.span, field.name.text);
+    given[static_cast<size_t>(at)] = true;
+    const u16 mark = fn_->next_register;
+    expression_to(*field.value, static_cast<u16>(first + at));
+    fn_->next_register = mark;
+  }
+  for (size_t i = 0; i < given.size(); ++i) {
+    if (!given[i]) diags_.report(DiagCode::MissingField, e.span, info.fields[i], info.name);
+  }
+  emit(Op::MakeStruct, e.span, dst, static_cast<u16>(symbol->index), first);
+}
+
+}  // namespace tl::interp

@@ -1,0 +1,468 @@
+// Statements.
+#include <algorithm>
+
+#include "tl/interp/compiler.h"
+
+namespace tl::interp {
+
+void Compiler::statement(const ast::Stmt& s) {
+  const u16 mark = fn_->next_register;
+  switch (s.kind) {
+    case ast::StmtKind::Error:
+      return;  // reported
+    case ast::StmtKind::Let:
+      return let(ast::as<ast::Let>(s));
+    case ast::StmtKind::Assign:
+      return assign(ast::as<ast::Assign>(s));
+    case ast::StmtKind::ExprStmt: {
+      const ast::Expr& value = *ast::as<ast::ExprStmt>(s).value;
+      const u16 reg = temporary(value);
+      emit(Op::Clear, s.span, reg, 1);
+      fn_->next_register = mark;
+      return;
+    }
+    case ast::StmtKind::While:
+      return while_loop(ast::as<ast::While>(s));
+    case ast::StmtKind::For:
+      return for_loop(ast::as<ast::For>(s));
+    case ast::StmtKind::Loop:
+      return endless_loop(ast::as<ast::Loop>(s));
+    case ast::StmtKind::Break:
+      return leave_loop(true, s.span);
+    case ast::StmtKind::Continue:
+      return leave_loop(false, s.span);
+    case ast::StmtKind::Return:
+      return return_value(ast::as<ast::Return>(s));
+    case ast::StmtKind::TensorDecl:
+      return tensor_decl(ast::as<ast::TensorDecl>(s));
+    case ast::StmtKind::Fn:
+      return local_function(ast::as<ast::Fn>(s));
+    case ast::StmtKind::Import:
+      return not_yet(s.span, "import inside of a block");
+    case ast::StmtKind::Struct:
+    case ast::StmtKind::Impl:
+      return not_yet(s.span, "a struct declared inside of a block");
+    case ast::StmtKind::Main:
+    case ast::StmtKind::Test:
+    case ast::StmtKind::Bench:
+      return not_yet(s.span, "main, test or bench inside of a block");
+    case ast::StmtKind::With:
+      return not_yet(s.span, "with");
+    case ast::StmtKind::PythonImport:
+      return not_yet(s.span, "python import");
+    case ast::StmtKind::Entity:
+      return not_yet(s.span, "entity");
+    case ast::StmtKind::Relation:
+      return not_yet(s.span, "relation");
+    case ast::StmtKind::Rule:
+      return not_yet(s.span, "rules");
+    case ast::StmtKind::Embedding:
+      return not_yet(s.span, "embedding");
+    case ast::StmtKind::Infer:
+      return not_yet(s.span, "infer");
+    case ast::StmtKind::Learn:
+      return not_yet(s.span, "learn");
+    case ast::StmtKind::Explain:
+      return not_yet(s.span, "explain");
+  }
+}
+
+void Compiler::block(const ast::Block& b) {
+  const Scope scope = open_scope();
+  for (const auto& s : b.statements) statement(*s);
+  close_scope(scope, b.span);
+}
+
+void Compiler::block_value(const ast::Block& b, u16 dst) {
+  const Scope scope = open_scope();
+  bool has_value = false;
+  for (size_t i = 0; i < b.statements.size(); ++i) {
+    const ast::Stmt& s = *b.statements[i];
+    const bool is_last = i + 1 == b.statements.size();
+    if (const auto* value = ast::get_if<ast::ExprStmt>(&s); is_last && value != nullptr) {
+      const u16 mark = fn_->next_register;
+      expression_to(*value->value, dst);
+      fn_->next_register = mark;
+      has_value = true;
+      continue;
+    }
+    statement(s);
+    if (const auto* set = ast::get_if<ast::Assign>(&s); is_last && set != nullptr && !set->is_equation) {
+      if (const auto* target = ast::get_if<ast::Name>(set->target)) {
+        load(find(target->text), dst, s.span);
+        has_value = true;
+      }
+    }
+  }
+  if (!has_value) emit(Op::LoadUnit, b.span, dst);
+  close_scope(scope, b.span);
+}
+
+// What another variable holds already: a cache is copied then, so that each name has its own.
+static bool is_shared(const ast::Expr& value) {
+  return value.kind == ast::ExprKind::Name || value.kind == ast::ExprKind::Field ||
+         value.kind == ast::ExprKind::Index;
+}
+
+void Compiler::let(const ast::Let& s) {
+  if (s.is_tuple) {
+    const u16 mark = fn_->next_register;
+    const auto count = static_cast<u16>(s.names.size());
+    const u16 first = fn_->next_register;
+    for (const ast::Ident& n : s.names) new_register(n.span);
+    const u16 value = temporary(*s.value);
+    emit(Op::Unpack, s.span, first, value, count, kTakesB);
+    if (fn_->is_module && fn_->depth == 0) {
+      for (u16 i = 0; i < count; ++i) {
+        store_new(s.names[i].text, static_cast<u16>(first + i), s.names[i].span);
+      }
+      if (fn_->locals.empty() || fn_->locals.back().reg < mark) fn_->next_register = mark;
+      return;
+    }
+    fn_->next_register = static_cast<u16>(first + count);
+    for (u16 i = 0; i < count; ++i) bind_local(static_cast<u16>(first + i), s.names[i].text, s.names[i].span);
+    return;
+  }
+  const u16 reg = new_register(s.span);
+  expression_to(*s.value, reg);
+  if (is_shared(*s.value)) emit(Op::Assign, s.span, reg, reg);
+  coerce(reg, s.type.get(), s.names[0].text, s.value->span);
+  fn_->next_register = static_cast<u16>(reg + 1);
+  store_new(s.names[0].text, reg, s.names[0].span);
+}
+
+// A name that is new in this block, for the value in `reg`, which is the last register taken.
+void Compiler::store_new(const std::string& name, u16 reg, Span span) {
+  const bool is_global = fn_->is_module && fn_->depth == 0 &&
+                         (!fn_->keeps_locals || shared_names_.find(name) != shared_names_.end());
+  if (!is_global) return bind_local(reg, name, span);
+  emit(Op::SetGlobal, span, static_cast<u16>(define_global(name, span)), reg, 0, kTakesB);
+  if (fn_->next_register == reg + 1) fn_->next_register = reg;
+}
+
+void Compiler::store_name(const std::string& name, u16 value, Span span, bool copies) {
+  const Place place = find(name);
+  switch (place.kind) {
+    case Place::Kind::Register:
+      emit(copies ? Op::Assign : Op::Move, span, place.index, value);
+      return;
+    case Place::Kind::Cell:
+      emit(Op::SetCell, span, place.index, value);
+      return;
+    case Place::Kind::Capture: {
+      const u16 cell = new_register(span);
+      emit(Op::LoadCapture, span, cell, place.index);
+      emit(Op::SetCell, span, cell, value);
+      emit(Op::Clear, span, cell, 1);
+      return;
+    }
+    case Place::Kind::Global:
+      emit(Op::SetGlobal, span, place.index, value);
+      return;
+    case Place::Kind::None:
+      TL_CHECK(false, "assignment to {}, which is nowhere", name);
+  }
+}
+
+namespace {
+
+std::optional<ast::BinaryOp> operator_of(ast::AssignOp op) {
+  switch (op) {
+    case ast::AssignOp::Add:
+      return ast::BinaryOp::Add;
+    case ast::AssignOp::Sub:
+      return ast::BinaryOp::Sub;
+    case ast::AssignOp::Mul:
+      return ast::BinaryOp::Mul;
+    case ast::AssignOp::Div:
+      return ast::BinaryOp::Div;
+    case ast::AssignOp::Mod:
+      return ast::BinaryOp::Mod;
+    case ast::AssignOp::Pow:
+      return ast::BinaryOp::Pow;
+    case ast::AssignOp::MatMul:
+      return ast::BinaryOp::MatMul;
+    default:
+      return {};
+  }
+}
+
+}  // namespace
+
+void Compiler::assign(const ast::Assign& s) {
+  if (s.is_equation || s.op == ast::AssignOp::Max || s.op == ast::AssignOp::Min ||
+      s.op == ast::AssignOp::Average) {
+    return not_yet(s.span, "tensor equations");
+  }
+  const auto* name = ast::get_if<ast::Name>(s.target);
+  const auto op = operator_of(s.op);
+  const bool copies = !op && is_shared(*s.value);
+  if (name != nullptr && !op) {
+    const Place place = find(name->text);
+    if (place.kind == Place::Kind::None) {  // new in this block
+      const u16 reg = new_register(s.span);
+      expression_to(*s.value, reg);
+      if (copies) emit(Op::Assign, s.span, reg, reg);
+      fn_->next_register = static_cast<u16>(reg + 1);
+      return store_new(name->text, reg, name->span);
+    }
+    if (place.kind == Place::Kind::Register && !copies && may_compute_in_place(*s.value)) {
+      const u16 mark = fn_->next_register;
+      expression_to(*s.value, place.index);
+      fn_->next_register = mark;
+      return;
+    }
+  }
+  if (op && name != nullptr && find(name->text).kind == Place::Kind::None) {
+    unknown_name(name->text, name->span);
+    return;
+  }
+  const u16 mark = fn_->next_register;
+  u16 value = 0;
+  if (op) {
+    const u16 old = expression(*s.target);
+    const u16 operand = expression(*s.value);
+    value = new_register(s.span);
+    emit_binary(*op, s.span, value, old, operand);
+  } else {
+    value = temporary(*s.value);
+    if (copies) emit(Op::Assign, s.span, value, value);
+  }
+  assign_to(*s.target, value);
+  emit(Op::Clear, s.span, mark, static_cast<u16>(fn_->next_register - mark));
+  fn_->next_register = mark;
+}
+
+// True where an expression writes its register only once everything it reads has been read.
+bool Compiler::may_compute_in_place(const ast::Expr& value) const {
+  switch (value.kind) {
+    case ast::ExprKind::Binary: {
+      const auto op = ast::as<ast::Binary>(value).op;
+      return op != ast::BinaryOp::And && op != ast::BinaryOp::Or;
+    }
+    case ast::ExprKind::Unary:
+    case ast::ExprKind::Call:
+    case ast::ExprKind::MethodCall:
+    case ast::ExprKind::Int:
+    case ast::ExprKind::Float:
+    case ast::ExprKind::Bool:
+    case ast::ExprKind::String:
+      return true;
+    default:
+      return false;
+  }
+}
+
+void Compiler::assign_to(const ast::Expr& target, u16 value) {
+  switch (target.kind) {
+    case ast::ExprKind::Name: {
+      const auto& name = ast::as<ast::Name>(target);
+      if (find(name.text).kind != Place::Kind::None) return store_name(name.text, value, name.span, false);
+      if (fn_->is_module && fn_->depth == 0) {
+        emit(Op::SetGlobal, name.span, static_cast<u16>(define_global(name.text, name.span)), value);
+        return;
+      }
+      unknown_name(name.text, name.span).note("declare it with 'let' first");
+      return;
+    }
+    case ast::ExprKind::Index:
+      return assign_index(ast::as<ast::Index>(target), value);
+    case ast::ExprKind::Field: {
+      const auto& field = ast::as<ast::Field>(target);
+      const u16 object = expression(*field.object);
+      emit(Op::SetField, target.span, object, name_index(field.name.text), value);
+      return;
+    }
+    case ast::ExprKind::Tuple: {
+      const auto& items = ast::as<ast::Tuple>(target).items;
+      const u16 first = fn_->next_register;
+      for (const auto& item : items) new_register(item->span);
+      emit(Op::Unpack, target.span, first, value, static_cast<u16>(items.size()));
+      for (size_t i = 0; i < items.size(); ++i) assign_to(*items[i], static_cast<u16>(first + i));
+      return;
+    }
+    case ast::ExprKind::Error:
+      return;
+    default:
+      not_yet(target.span, "assignments to facts and files");
+      return;
+  }
+}
+
+void Compiler::assign_index(const ast::Index& target, u16 value) {
+  const u16 object = expression(*target.object);
+  const bool is_plain = target.items.size() == 1 && target.items[0].kind == ast::IndexItem::Kind::At;
+  if (is_plain) {
+    const u16 at = expression(*target.items[0].value);
+    emit(Op::SetIndex, target.span, object, at, value);
+  } else {
+    const u16 spec = index_spec(target.items);
+    emit(Op::SetIndexMany, target.span, object, spec, value);
+  }
+  // Tensors never change, so the variable gets the new one; for lists this stores what is there.
+  const ast::Expr& holder = *target.object;
+  const bool is_own = holder.kind == ast::ExprKind::Name || holder.kind == ast::ExprKind::Field;
+  if (is_temporary(object) && is_own) assign_to(holder, object);
+}
+
+void Compiler::tensor_decl(const ast::TensorDecl& s) {
+  const u16 reg = new_register(s.span);
+  if (s.value != nullptr) {
+    expression_to(*s.value, reg);
+    coerce(reg, s.type.get(), s.name.text, s.span, true);
+  } else {
+    const TypeSpec spec = type_spec(s.type.get());
+    if (spec.kind != TypeSpec::Kind::Tensor ||
+        std::find(spec.dims.begin(), spec.dims.end(), -1) != spec.dims.end()) {
+      return not_yet(s.span, "a tensor without a value whose dims are not all numbers");
+    }
+    const Builtin* zeros = lang::find_builtin("zeros");
+    if (zeros == nullptr) return not_yet(s.span, "a tensor without a value");
+    const u16 base = fn_->next_register;
+    new_register(s.span), new_register(s.span);
+    emit(Op::LoadConstant, s.span, base, constant(lang::make_ints(spec.dims), s.span));
+    emit(Op::LoadConstant, s.span, static_cast<u16>(base + 1), constant(Value(spec.dtype), s.span));
+    fn_->proto->calls.push_back({.builtin = zeros, .count = 2});
+    emit(Op::CallBuiltin, s.span, reg, static_cast<u16>(fn_->proto->calls.size() - 1), base);
+  }
+  fn_->next_register = static_cast<u16>(reg + 1);
+  store_new(s.name.text, reg, s.name.span);
+}
+
+// ---- Loops ------------------------------------------------------------------------------------------------
+
+void Compiler::while_loop(const ast::While& s) {
+  const u16 mark = fn_->next_register;
+  const size_t start = here();
+  const u16 condition = expression(*s.condition);
+  const size_t exit =
+      emit(Op::JumpIfNot, s.condition->span, condition, 0, 0, is_temporary(condition) ? kTakesB : 0);
+  fn_->next_register = mark;
+  fn_->loops.push_back({{}, {}, mark});
+  block(s.body);
+  patch_all(fn_->loops.back().continues);
+  jump_to(start, Op::Loop, s.span);
+  patch(exit);
+  patch_all(fn_->loops.back().breaks);
+  fn_->loops.pop_back();
+}
+
+void Compiler::endless_loop(const ast::Loop& s) {
+  const size_t start = here();
+  fn_->loops.push_back({{}, {}, fn_->next_register});
+  block(s.body);
+  patch_all(fn_->loops.back().continues);
+  jump_to(start, Op::Loop, s.span);
+  patch_all(fn_->loops.back().breaks);
+  fn_->loops.pop_back();
+}
+
+bool Compiler::range_bounds(const ast::Expr& iterable, u16 first) {
+  const u16 second = static_cast<u16>(first + 1);
+  if (const auto* range = ast::get_if<ast::Range>(&iterable)) {
+    if (range->begin == nullptr || range->end == nullptr) return false;
+    expression_to(*range->begin, first);
+    expression_to(*range->end, second);
+    if (range->inclusive) emit(Op::AddInt, iterable.span, second, second, 1);
+    return true;
+  }
+  const auto* call = ast::get_if<ast::Call>(&iterable);
+  const auto* callee = call != nullptr ? ast::get_if<ast::Name>(call->callee) : nullptr;
+  if (callee == nullptr || (callee->text != "range" && callee->text != "range_i") || call->args.empty() ||
+      call->args.size() > 2)
+    return false;
+  if (find(callee->text).kind != Place::Kind::None || find_symbol(callee->text) != nullptr) return false;
+  for (const ast::Arg& arg : call->args) {
+    if (arg.name) return false;
+  }
+  if (call->args.size() == 1) {
+    emit(Op::LoadInt, iterable.span, first);
+    expression_to(*call->args[0].value, second);
+  } else {
+    expression_to(*call->args[0].value, first);
+    expression_to(*call->args[1].value, second);
+  }
+  return true;
+}
+
+void Compiler::for_loop(const ast::For& s) {
+  const Scope outer = open_scope();
+  const u16 state = new_register(s.span);
+  new_register(s.span), new_register(s.span);
+  const bool counts = !s.is_tuple && range_bounds(*s.iterable, state);
+  if (!counts) expression_to(*s.iterable, state);
+  emit(Op::ForPrepare, s.iterable->span, state, counts ? 1 : 0);
+  const u16 body = fn_->next_register;
+  const size_t start = here();
+  const u16 item = new_register(s.span);
+  emit(counts ? Op::ForRange : Op::ForNext, s.iterable->span, state, item);
+  const size_t exit = emit_jump(Op::Jump, s.span);
+
+  fn_->loops.push_back({{}, {}, body});
+  const Scope scope = open_scope();
+  if (s.is_tuple) {
+    const u16 first = fn_->next_register;
+    for (const ast::Ident& n : s.names) new_register(n.span);
+    emit(Op::Unpack, s.span, first, item, static_cast<u16>(s.names.size()), kTakesB);
+    for (size_t i = 0; i < s.names.size(); ++i)
+      bind_local(static_cast<u16>(first + i), s.names[i].text, s.names[i].span);
+  } else {
+    bind_local(item, s.names[0].text, s.names[0].span);
+  }
+  for (const auto& inner : s.body.statements) statement(*inner);
+  const u16 used = fn_->next_register;
+  close_scope(scope, s.body.span, false);
+  emit(Op::Clear, s.span, item, static_cast<u16>(used - item));
+  patch_all(fn_->loops.back().continues);
+  jump_to(start, Op::Loop, s.span);
+  patch(exit);
+  patch_all(fn_->loops.back().breaks);
+  fn_->loops.pop_back();
+  emit(Op::Clear, s.span, state, 3);
+  close_scope(outer, s.span, false);
+}
+
+void Compiler::leave_loop(bool is_break, Span span) {
+  if (fn_->loops.empty()) {
+    diags_.report(DiagCode::OutsideLoop, span, is_break ? "break" : "continue");
+    return;
+  }
+  LoopState& loop = fn_->loops.back();
+  if (fn_->next_register > loop.first_register) {
+    emit(Op::Clear, span, loop.first_register, static_cast<u16>(fn_->next_register - loop.first_register));
+  }
+  (is_break ? loop.breaks : loop.continues).push_back(emit_jump(Op::Jump, span));
+}
+
+void Compiler::return_value(const ast::Return& s) {
+  if (!fn_->may_return) {
+    diags_.report(DiagCode::OutsideFunction, s.span);
+    return;
+  }
+  const u16 mark = fn_->next_register;
+  const u16 reg = new_register(s.span);
+  if (s.value != nullptr) {
+    expression_to(*s.value, reg);
+    coerce(reg, fn_->result, "result", s.value->span);
+  } else {
+    emit(Op::LoadUnit, s.span, reg);
+  }
+  emit(Op::Return, s.span, reg);
+  fn_->next_register = mark;
+}
+
+void Compiler::local_function(const ast::Fn& fn) {
+  const u16 reg = new_register(fn.span);
+  emit(Op::LoadUnit, fn.span, reg);
+  bind_local(reg, fn.name.text, fn.name.span);
+  const int proto = new_proto(fn.name.text, fn.span);
+  ClosureSpec spec;
+  compile_function(proto, fn.params, fn.result.get(), &fn.body, nullptr, fn_, &spec, fn.name.text);
+  const u16 made = new_register(fn.span);
+  make_closure(std::move(spec), made, fn.span);
+  store_name(fn.name.text, made, fn.span, false);
+  emit(Op::Clear, fn.span, made, 1);
+  fn_->next_register = static_cast<u16>(reg + 1);
+}
+
+}  // namespace tl::interp

@@ -1,0 +1,449 @@
+// Modules, declarations, functions, names and registers.
+#include "tl/interp/compiler.h"
+
+#include <algorithm>
+
+#include "tl/diag/suggest.h"
+
+namespace tl::interp {
+
+// ---- Code -------------------------------------------------------------------------------------------------
+
+size_t Compiler::emit(Op op, Span span, u16 a, u16 b, u16 c, u8 takes) {
+  fn_->proto->code.push_back({op, takes, a, b, c});
+  fn_->proto->spans.push_back(span);
+  return here() - 1;
+}
+
+size_t Compiler::emit_jump(Op op, Span span, u16 a) {
+  return emit(op, span, a);
+}
+
+void Compiler::patch(size_t jump) {
+  fn_->proto->code[jump].set_wide(static_cast<i32>(here()));
+}
+
+void Compiler::patch_all(const std::vector<size_t>& jumps) {
+  for (const size_t jump : jumps) patch(jump);
+}
+
+void Compiler::jump_to(size_t target, Op op, Span span) {
+  fn_->proto->code[emit(op, span)].set_wide(static_cast<i32>(target));
+}
+
+u16 Compiler::constant(Value v, Span span) {
+  auto& pool = fn_->proto->constants;
+  if (pool.size() >= kMaxRegisters) {
+    diags_.report(DiagCode::TooManyVariables, span, kMaxRegisters);
+    return 0;
+  }
+  pool.push_back(std::move(v));
+  return static_cast<u16>(pool.size() - 1);
+}
+
+u16 Compiler::name_index(std::string_view name) {
+  auto& names = fn_->proto->names;
+  const auto it = std::find(names.begin(), names.end(), name);
+  if (it != names.end()) return static_cast<u16>(it - names.begin());
+  names.emplace_back(name);
+  return static_cast<u16>(names.size() - 1);
+}
+
+u16 Compiler::new_register(Span span) {
+  if (fn_->next_register >= kMaxRegisters) {
+    diags_.report(DiagCode::TooManyVariables, span, kMaxRegisters);
+    return 0;
+  }
+  const u16 reg = fn_->next_register++;
+  fn_->proto->registers = std::max(fn_->proto->registers, fn_->next_register);
+  return reg;
+}
+
+bool Compiler::is_temporary(u16 reg) const {
+  return std::none_of(fn_->locals.begin(), fn_->locals.end(), [&](const Local& l) { return l.reg == reg; });
+}
+
+Compiler::Scope Compiler::open_scope() {
+  ++fn_->depth;
+  return {fn_->locals.size(), fn_->next_register};
+}
+
+void Compiler::close_scope(const Scope& scope, Span span, bool clears) {
+  --fn_->depth;
+  if (clears && fn_->locals.size() > scope.locals && fn_->next_register > scope.registers) {
+    emit(Op::Clear, span, scope.registers, static_cast<u16>(fn_->next_register - scope.registers));
+  }
+  fn_->locals.resize(scope.locals);
+  fn_->next_register = scope.registers;
+}
+
+// ---- Names ------------------------------------------------------------------------------------------------
+
+Place Compiler::find_in(FunctionState& f, std::string_view name) {
+  for (auto it = f.locals.rbegin(); it != f.locals.rend(); ++it) {
+    if (it->name == name) return {it->is_cell ? Place::Kind::Cell : Place::Kind::Register, it->reg};
+  }
+  for (size_t i = 0; i < f.captures.size(); ++i) {
+    if (f.captures[i].first == name) return {Place::Kind::Capture, static_cast<u16>(i)};
+  }
+  if (f.parent == nullptr) return {};
+  const Place outer = find_in(*f.parent, name);
+  if (outer.kind == Place::Kind::None) return {};
+  TL_CHECK(outer.kind != Place::Kind::Register, "captured variable {} has no cell", name);
+  f.captures.push_back({std::string(name), {outer.kind == Place::Kind::Capture, outer.index}});
+  return {Place::Kind::Capture, static_cast<u16>(f.captures.size() - 1)};
+}
+
+bool Compiler::is_self(std::string_view name) const {
+  return !name.empty() && fn_->self_name == name &&
+         std::none_of(fn_->locals.begin(), fn_->locals.end(), [&](const Local& l) { return l.name == name; });
+}
+
+Place Compiler::find(std::string_view name) {
+  const Place local = find_in(*fn_, name);
+  if (local.kind != Place::Kind::None) return local;
+  const Symbol* symbol = find_symbol(name);
+  if (symbol != nullptr && symbol->kind == Symbol::Kind::Global)
+    return {Place::Kind::Global, static_cast<u16>(symbol->index)};
+  return {};
+}
+
+void Compiler::load(Place place, u16 dst, Span span) {
+  switch (place.kind) {
+    case Place::Kind::Register:
+      if (place.index != dst) emit(Op::Move, span, dst, place.index);
+      return;
+    case Place::Kind::Cell:
+      emit(Op::GetCell, span, dst, place.index);
+      return;
+    case Place::Kind::Capture:
+      emit(Op::LoadCapture, span, dst, place.index);
+      emit(Op::GetCell, span, dst, dst);
+      return;
+    case Place::Kind::Global:
+      emit(Op::GetGlobal, span, dst, place.index);
+      return;
+    case Place::Kind::None:
+      return;
+  }
+}
+
+void Compiler::bind_local(u16 reg, std::string_view name, Span span) {
+  const bool is_cell = fn_->captured_names.find(name) != fn_->captured_names.end();
+  if (is_cell) emit(Op::NewCell, span, reg);
+  fn_->locals.push_back({std::string(name), reg, is_cell});
+}
+
+int Compiler::define_global(std::string_view name, Span span) {
+  auto& symbols = symbols_[module_];
+  const auto it = symbols.find(name);
+  if (it != symbols.end() && it->second.kind == Symbol::Kind::Global) return it->second.index;
+  if (it != symbols.end()) {
+    diags_.report(DiagCode::DuplicateName, span, name).also(it->second.span, "first declared here");
+    return 0;
+  }
+  program_.globals.emplace_back(name);
+  const int index = static_cast<int>(program_.globals.size() - 1);
+  symbols.emplace(std::string(name), Symbol{Symbol::Kind::Global, index, span});
+  return index;
+}
+
+const Symbol* Compiler::find_symbol_in(size_t module, std::string_view name) const {
+  // Own names first, then those of the files it imports, and of what these import.
+  std::vector<size_t> queue = {module};
+  std::set<size_t> seen;
+  for (size_t i = 0; i < queue.size(); ++i) {
+    if (!seen.insert(queue[i]).second) continue;
+    const auto it = symbols_[queue[i]].find(name);
+    if (it != symbols_[queue[i]].end()) return &it->second;
+    const auto& imports = graph_.modules[queue[i]].imports;
+    queue.insert(queue.end(), imports.rbegin(), imports.rend());
+  }
+  return nullptr;
+}
+
+const Symbol* Compiler::find_symbol(std::string_view name) const {
+  return find_symbol_in(module_, name);
+}
+
+std::vector<std::string> Compiler::known_names() const {
+  std::vector<std::string> names;
+  for (const FunctionState* f = fn_; f != nullptr; f = f->parent) {
+    for (const Local& local : f->locals) names.push_back(local.name);
+  }
+  for (const auto& symbols : symbols_) {
+    for (const auto& [name, symbol] : symbols) names.push_back(name);
+  }
+  for (const Builtin& b : lang::all_builtins()) names.emplace_back(b.name);
+  return names;
+}
+
+Diagnostic& Compiler::unknown_name(std::string_view name, Span span) {
+  const std::vector<std::string> names = known_names();
+  const std::string close(closest_name(name, names));
+  Diagnostic& d = diags_.report(DiagCode::UnknownName, span, name);
+  if (!close.empty()) d.note("did you mean '{}'?", close).replace(span, close);
+  return d;
+}
+
+void Compiler::not_yet(Span span, std::string_view what) {
+  diags_.report(DiagCode::NotYet, span, what);
+}
+
+// ---- Types ------------------------------------------------------------------------------------------------
+
+TypeSpec Compiler::type_spec(const ast::Type* type) const {
+  TypeSpec spec;
+  if (type == nullptr) return spec;
+  const std::string& name = type->name.text;
+  if (type->kind == ast::TypeKind::Tensor) {
+    const auto dtype = find_dtype(name);
+    if (!dtype) return spec;
+    spec.kind = TypeSpec::Kind::Tensor;
+    spec.dtype = *dtype;
+    spec.has_rank = true;
+    for (const ast::Dim& dim : type->dims) {
+      if (dim.kind == ast::Dim::Kind::Rest) spec.has_rank = false;
+      const ast::Int* fixed = ast::get_if<ast::Int>(dim.value);
+      spec.dims.push_back(fixed != nullptr ? fixed->value : -1);
+    }
+    if (!spec.has_rank) spec.dims.clear();
+    return spec;
+  }
+  if (type->kind != ast::TypeKind::Named) return spec;
+  if (name == "int") spec.kind = TypeSpec::Kind::Int;
+  if (name == "float") spec.kind = TypeSpec::Kind::Float;
+  if (name == "bool") spec.kind = TypeSpec::Kind::Bool;
+  if (name == "string") spec.kind = TypeSpec::Kind::String;
+  return spec;
+}
+
+void Compiler::coerce(u16 reg, const ast::Type* type, std::string_view what, Span span, bool converts) {
+  TypeSpec spec = type_spec(type);
+  if (spec.kind == TypeSpec::Kind::Any) return;
+  spec.converts = converts;
+  fn_->proto->types.push_back(std::move(spec));
+  emit(Op::Coerce, span, reg, static_cast<u16>(fn_->proto->types.size() - 1), name_index(what));
+}
+
+// ---- Functions --------------------------------------------------------------------------------------------
+
+int Compiler::new_proto(std::string name, Span span) {
+  auto proto = std::make_unique<Proto>();
+  proto->name = std::move(name);
+  proto->span = span;
+  program_.protos.push_back(std::move(proto));
+  return static_cast<int>(program_.protos.size() - 1);
+}
+
+void Compiler::compile_params(const std::vector<ast::Param>& params) {
+  for (const ast::Param& p : params) {
+    fn_->proto->params.push_back({p.name.text, p.default_value != nullptr});
+    new_register(p.span);
+  }
+  for (size_t i = 0; i < params.size(); ++i) {
+    const auto reg = static_cast<u16>(i);
+    if (params[i].default_value != nullptr) {
+      const size_t given = emit_jump(Op::JumpIfGiven, params[i].span, reg);
+      expression_to(*params[i].default_value, reg);
+      patch(given);
+    }
+    coerce(reg, params[i].type.get(), params[i].name.text, params[i].span);
+    bind_local(reg, params[i].name.text, params[i].span);
+  }
+}
+
+void Compiler::compile_function(int proto, const std::vector<ast::Param>& params, const ast::Type* result,
+                                const ast::Block* body, const ast::Expr* value, FunctionState* parent,
+                                ClosureSpec* closure, const std::string& self_name) {
+  FunctionState state;
+  state.proto = program_.protos[static_cast<size_t>(proto)].get();
+  state.parent = parent;
+  state.may_return = true;
+  state.result = result;
+  state.self_name = self_name;
+  if (body != nullptr) collect_captured(*body, state.captured_names);
+  if (value != nullptr) collect_captured(*value, state.captured_names);
+  for (const ast::Param& p : params) {
+    if (p.default_value != nullptr) collect_captured(*p.default_value, state.captured_names);
+  }
+  FunctionState* const outer = std::exchange(fn_, &state);
+  compile_params(params);
+  const Span span = body != nullptr ? body->span : value->span;
+  const u16 out = new_register(span);
+  if (body != nullptr) {
+    block_value(*body, out);
+  } else {
+    expression_to(*value, out);
+  }
+  const bool is_void =
+      result != nullptr && ((result->kind == ast::TypeKind::Named && result->name.text == "void") ||
+                            (result->kind == ast::TypeKind::Tuple && result->items.empty()));
+  if (is_void) emit(Op::LoadUnit, span, out);
+  coerce(out, result, "result", span);
+  emit(Op::Return, span, out);
+  fn_ = outer;
+  if (closure != nullptr) {
+    closure->proto = proto;
+    for (const auto& [name, source] : state.captures) closure->sources.push_back(source);
+  }
+}
+
+int Compiler::block_proto(std::string name, Span span, const ast::Block& body) {
+  const int proto = new_proto(std::move(name), span);
+  compile_function(proto, {}, nullptr, &body, nullptr, nullptr, nullptr);
+  return proto;
+}
+
+// ---- Modules ----------------------------------------------------------------------------------------------
+
+void Compiler::declare(size_t module, const ast::Ident& name, Symbol::Kind kind, int index) {
+  const auto [it, is_new] = symbols_[module].emplace(name.text, Symbol{kind, index, name.span});
+  if (!is_new)
+    diags_.report(DiagCode::DuplicateName, name.span, name.text).also(it->second.span, "first declared here");
+}
+
+void Compiler::declare_module(size_t index) {
+  for (const auto& s : graph_.modules[index].tree->statements) {
+    if (const auto* fn = ast::get_if<ast::Fn>(s)) {
+      const int proto = new_proto(fn->name.text, fn->span);
+      function_protos_[fn] = proto;
+      declare(index, fn->name, Symbol::Kind::Function, proto);
+    } else if (const auto* type = ast::get_if<ast::Struct>(s)) {
+      auto info = std::make_unique<StructInfo>();
+      info->name = type->name.text;
+      for (const ast::StructField& field : type->fields) {
+        info->fields.push_back(field.name.text);
+        info->field_types.push_back(type_spec(field.type.get()));
+      }
+      program_.structs.push_back(std::move(info));
+      declare(index, type->name, Symbol::Kind::Struct, static_cast<int>(program_.structs.size() - 1));
+    }
+  }
+}
+
+void Compiler::compile_impl(const ast::Impl& impl) {
+  if (impl.trait) return not_yet(impl.trait.span, fmt::format("impl {} for a struct", impl.trait.text));
+  const Symbol* symbol = impl.type != nullptr ? find_symbol(impl.type->name.text) : nullptr;
+  if (symbol == nullptr || symbol->kind != Symbol::Kind::Struct) {
+    diags_.report(DiagCode::UnknownType, impl.type != nullptr ? impl.type->span : impl.span,
+                  impl.type != nullptr ? impl.type->name.text : "");
+    return;
+  }
+  StructInfo& info = *program_.structs[static_cast<size_t>(symbol->index)];
+  for (const auto& method : impl.methods) {
+    const int proto = new_proto(info.name + "." + method->name.text, method->span);
+    function_protos_[method.get()] = proto;
+    if (!info.methods.emplace(method->name.text, proto).second) {
+      diags_.report(DiagCode::DuplicateName, method->name.span, method->name.text);
+    }
+  }
+}
+
+namespace {
+
+void collect_names(const ast::Stmt& s, std::set<std::string, std::less<>>& out) {
+  const auto inside = [&](const ast::Block& body) {
+    // A closure around the block makes every name in it one that is mentioned inside.
+    collect_captured_all(body, out);
+  };
+  const auto function = [&](const ast::Fn& fn) {
+    for (const ast::Param& p : fn.params) {
+      if (p.default_value != nullptr) collect_captured_all(*p.default_value, out);
+    }
+    inside(fn.body);
+  };
+  if (const auto* fn = ast::get_if<ast::Fn>(&s)) function(*fn);
+  if (const auto* main = ast::get_if<ast::Main>(&s)) inside(main->body);
+  if (const auto* test = ast::get_if<ast::Test>(&s)) inside(test->body);
+  if (const auto* bench = ast::get_if<ast::Bench>(&s)) inside(bench->body);
+  if (const auto* impl = ast::get_if<ast::Impl>(&s)) {
+    for (const auto& method : impl->methods) function(*method);
+  }
+}
+
+}  // namespace
+
+void Compiler::compile_module(size_t index) {
+  module_ = index;
+  const ast::Module& tree = *graph_.modules[index].tree;
+  const bool is_root = index + 1 == graph_.modules.size();
+  shared_names_.clear();
+  for (const auto& s : tree.statements) collect_names(*s, shared_names_);
+
+  FunctionState state;
+  const int initialiser =
+      new_proto("top level", tree.statements.empty() ? Span{tree.file, 0, 0} : tree.statements[0]->span);
+  state.proto = program_.protos[static_cast<size_t>(initialiser)].get();
+  state.is_module = true;
+  state.keeps_locals = is_root;
+  for (const auto& s : tree.statements) {
+    if (const auto* value = ast::get_if<ast::ExprStmt>(s))
+      collect_captured(*value->value, state.captured_names);
+    else
+      collect_captured_in(*s, state.captured_names);
+  }
+  fn_ = &state;
+  for (const auto& s : tree.statements) {
+    if (const auto* impl = ast::get_if<ast::Impl>(s)) compile_impl(*impl);
+  }
+  for (const auto& s : tree.statements) {
+    switch (s->kind) {
+      case ast::StmtKind::Fn:
+      case ast::StmtKind::Impl:
+      case ast::StmtKind::Struct:
+      case ast::StmtKind::Main:
+      case ast::StmtKind::Test:
+      case ast::StmtKind::Bench:
+      case ast::StmtKind::Import:
+        break;
+      default:
+        statement(*s);
+    }
+  }
+  const u16 out = new_register({});
+  emit(Op::LoadUnit, state.proto->span, out);
+  emit(Op::Return, state.proto->span, out);
+  fn_ = nullptr;
+  program_.initialisers.push_back(initialiser);
+
+  // After the top level: functions see every variable declared there.
+  for (const auto& s : tree.statements) {
+    if (const auto* fn = ast::get_if<ast::Fn>(s)) {
+      compile_function(function_protos_[fn], fn->params, fn->result.get(), &fn->body, nullptr, nullptr,
+                       nullptr);
+    } else if (const auto* impl = ast::get_if<ast::Impl>(s)) {
+      for (const auto& method : impl->methods) {
+        const auto it = function_protos_.find(method.get());
+        if (it != function_protos_.end()) {
+          compile_function(it->second, method->params, method->result.get(), &method->body, nullptr, nullptr,
+                           nullptr);
+        }
+      }
+    } else if (!is_root) {
+      continue;  // main, tests and benches of an imported file are its own
+    } else if (const auto* main = ast::get_if<ast::Main>(s)) {
+      if (program_.main >= 0) diags_.report(DiagCode::DuplicateName, main->span, "main");
+      program_.main = block_proto("main", main->span, main->body);
+    } else if (const auto* test = ast::get_if<ast::Test>(s)) {
+      program_.tests.push_back(
+          {test->name.text, block_proto("test " + test->name.text, test->span, test->body)});
+    } else if (const auto* bench = ast::get_if<ast::Bench>(s)) {
+      program_.benches.push_back(
+          {bench->name.text, block_proto("bench " + bench->name.text, bench->span, bench->body)});
+    }
+  }
+}
+
+Program Compiler::compile() {
+  symbols_.resize(graph_.modules.size());
+  for (size_t i = 0; i < graph_.modules.size(); ++i) declare_module(i);
+  for (size_t i = 0; i < graph_.modules.size(); ++i) compile_module(i);
+  return std::move(program_);
+}
+
+Program compile(const ModuleGraph& graph, Diagnostics& diags) {
+  return Compiler(graph, diags).compile();
+}
+
+}  // namespace tl::interp

@@ -1,0 +1,190 @@
+// Syntax trees to bytecode: names become registers, captured cells or globals, arguments their places. One
+// Compiler for a program; inside of it a FunctionState for each function being compiled.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "tl/interp/interp.h"
+
+namespace tl::interp {
+
+inline constexpr u16 kNoRegister = 0xffff;
+inline constexpr u16 kMaxRegisters = 0xfff0;
+
+struct Symbol {
+  enum class Kind : u8 { Global, Function, Struct };
+  Kind kind;
+  int index;  // Program::globals, protos or structs
+  Span span;
+};
+
+struct Local {
+  std::string name;
+  u16 reg = 0;
+  bool is_cell = false;  // a closure captures it
+};
+
+struct LoopState {
+  std::vector<size_t> breaks, continues;  // jumps to patch
+  u16 first_register;                     // what the body's names and temporaries begin at
+};
+
+struct FunctionState {
+  Proto* proto;
+  FunctionState* parent = nullptr;  // the function around a closure
+  std::vector<Local> locals;
+  std::vector<std::pair<std::string, ClosureSpec::Source>> captures;
+  std::set<std::string, std::less<>> captured_names;  // names that closures inside mention
+  std::vector<LoopState> loops;
+  u16 next_register = 0;
+  bool is_module = false;     // top-level statements: new names are globals ...
+  int depth = 0;              // ... at depth 0
+  bool keeps_locals = false;  // ... and locals where no function mentions them: nothing imports this module
+  bool may_return = false;
+  const ast::Type* result = nullptr;
+  std::string self_name;  // of a local function
+};
+
+// Where a name leads.
+struct Place {
+  enum class Kind : u8 { None, Register, Cell, Capture, Global };
+  Kind kind = Kind::None;
+  u16 index = 0;
+};
+
+class Compiler {
+ public:
+  Compiler(const ModuleGraph& graph, Diagnostics& diags) : graph_(graph), diags_(diags) {}
+  Program compile();
+
+ private:
+  // compiler.cpp: modules and declarations
+  void declare_module(size_t index);
+  void declare(size_t module, const ast::Ident& name, Symbol::Kind kind, int index);
+  void compile_module(size_t index);
+  void compile_impl(const ast::Impl& impl);
+  int new_proto(std::string name, Span span);
+  void compile_function(int proto, const std::vector<ast::Param>& params, const ast::Type* result,
+                        const ast::Block* body, const ast::Expr* value, FunctionState* parent,
+                        ClosureSpec* closure, const std::string& self_name = {});
+  void compile_params(const std::vector<ast::Param>& params);
+  int block_proto(std::string name, Span span, const ast::Block& body);
+  const Symbol* find_symbol(std::string_view name) const;
+  const Symbol* find_symbol_in(size_t module, std::string_view name) const;
+  std::vector<std::string> known_names() const;
+
+  // compile_stmt.cpp
+  void statement(const ast::Stmt& s);
+  void let(const ast::Let& s);
+  void assign(const ast::Assign& s);
+  void assign_to(const ast::Expr& target, u16 value);
+  void assign_index(const ast::Index& target, u16 value);
+  bool may_compute_in_place(const ast::Expr& value) const;
+  void store_new(const std::string& name, u16 reg, Span span);
+  // The bounds of a..b or range(a, b) into two registers; false where `iterable` is something else.
+  bool range_bounds(const ast::Expr& iterable, u16 first);
+  void store_name(const std::string& name, u16 value, Span span, bool copies);
+  void tensor_decl(const ast::TensorDecl& s);
+  void while_loop(const ast::While& s);
+  void for_loop(const ast::For& s);
+  void endless_loop(const ast::Loop& s);
+  void leave_loop(bool is_break, Span span);
+  void return_value(const ast::Return& s);
+  void block(const ast::Block& b);
+  // The value of the last statement goes to `dst` (void where there is none).
+  void block_value(const ast::Block& b, u16 dst);
+  void local_function(const ast::Fn& fn);
+
+  // compile_expr.cpp
+  u16 expression(const ast::Expr& e);               // any register: a local's own where it is one
+  void expression_to(const ast::Expr& e, u16 dst);  // that register
+  u16 temporary(const ast::Expr& e);                // a fresh temporary
+  void literal_list(const ast::List& e, u16 dst);
+  void binary(const ast::Binary& e, u16 dst);
+  void emit_binary(ast::BinaryOp op, Span span, u16 dst, u16 lhs, u16 rhs);
+  void unary(const ast::Unary& e, u16 dst);
+  void short_circuit(const ast::Binary& e, u16 dst);
+  void name(const ast::Name& e, u16 dst);
+  void path_value(const ast::Path& e, u16 dst);
+  bool is_tensor_literal(const ast::List& e) const;
+  void string(const ast::String& e, u16 dst);
+  void range(const ast::Range& e, u16 dst);
+  void index(const ast::Index& e, u16 dst);
+  u16 index_spec(const std::vector<ast::IndexItem>& items);
+  void if_value(const ast::If& e, u16 dst);
+  void match(const ast::Match& e, u16 dst);
+  void pattern(const ast::Pattern& p, u16 subject, std::vector<size_t>& failures);
+  void struct_pattern(const ast::Pattern& p, u16 subject, std::vector<size_t>& failures);
+  void closure(const ast::Closure& e, u16 dst);
+  void make_closure(ClosureSpec spec, u16 dst, Span span);
+  void struct_literal(const ast::StructLiteral& e, u16 dst);
+  void cast(const ast::Cast& e, u16 dst);
+
+  // compile_call.cpp
+  void call(const ast::Call& e, u16 dst);
+  void call_path(const ast::Call& e, const ast::Path& path, u16 dst);
+  void call_function(int proto, const ast::Call& e, u16 dst);
+  void call_builtin(const Builtin& builtin, const std::vector<ast::Arg>& args, Span span, u16 dst,
+                    std::optional<DType> dtype = {});
+  void call_value(const ast::Call& e, u16 dst);
+  void method_call(const ast::MethodCall& e, u16 dst);
+  // Where the arguments go among the parameters; reports what does not fit.
+  std::optional<std::vector<int>> arrange(const std::vector<ParamInfo>& params,
+                                          const std::vector<ast::Arg>& args, std::string_view callee,
+                                          Span span);
+  void note_interrupts(const Builtin& builtin);
+
+  // Names, registers and code
+  Place find(std::string_view name);
+  bool is_self(std::string_view name) const;
+  Place find_in(FunctionState& f, std::string_view name);
+  void load(Place place, u16 dst, Span span);
+  void bind_local(u16 reg, std::string_view name, Span span);  // `reg` holds the value already
+  int define_global(std::string_view name, Span span);
+  u16 new_register(Span span);
+  struct Scope {
+    size_t locals;
+    u16 registers;
+  };
+  Scope open_scope();
+  void close_scope(const Scope& scope, Span span, bool clears = true);
+  bool is_temporary(u16 reg) const;
+
+  size_t emit(Op op, Span span, u16 a = 0, u16 b = 0, u16 c = 0, u8 takes = 0);
+  size_t emit_jump(Op op, Span span, u16 a = 0);
+  void patch(size_t jump);
+  void patch_all(const std::vector<size_t>& jumps);
+  void jump_to(size_t target, Op op, Span span);
+  size_t here() const { return fn_->proto->code.size(); }
+  u16 constant(Value v, Span span);
+  u16 name_index(std::string_view name);
+  TypeSpec type_spec(const ast::Type* type) const;
+  void coerce(u16 reg, const ast::Type* type, std::string_view what, Span span, bool converts = false);
+  void not_yet(Span span, std::string_view what);
+  Diagnostic& unknown_name(std::string_view name, Span span);
+
+  const ModuleGraph& graph_;
+  Diagnostics& diags_;
+  Program program_;
+  std::vector<std::map<std::string, Symbol, std::less<>>> symbols_;  // by module
+  std::map<const ast::Fn*, int> function_protos_;
+  std::set<std::string, std::less<>> shared_names_;  // mentioned in functions: must be globals
+  size_t module_ = 0;
+  FunctionState* fn_ = nullptr;
+};
+
+// The names mentioned inside closures and local functions of `body`, for telling which variables they may
+// capture.
+void collect_captured(const ast::Block& body, std::set<std::string, std::less<>>& out);
+void collect_captured(const ast::Expr& value, std::set<std::string, std::less<>>& out);
+void collect_captured_in(const ast::Stmt& s, std::set<std::string, std::less<>>& out);
+// All names mentioned in `body`.
+void collect_captured_all(const ast::Block& body, std::set<std::string, std::less<>>& out);
+void collect_captured_all(const ast::Expr& value, std::set<std::string, std::less<>>& out);
+
+}  // namespace tl::interp

@@ -1,0 +1,99 @@
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <filesystem>
+#include <map>
+
+#include "tl/interp/interp.h"
+#include "tl/syntax/parser.h"
+
+namespace tl::interp {
+namespace {
+
+Result<std::string> read_source(const std::string& path) {
+  std::FILE* file = std::fopen(path.c_str(), "rb");
+  if (file == nullptr) return fail(Code::Io, "{}", std::strerror(errno));
+  std::string text;
+  char part[1 << 14];
+  for (size_t n; (n = std::fread(part, 1, sizeof part, file)) > 0;) text.append(part, n);
+  const bool failed = std::ferror(file) != 0;
+  const int reason = errno;
+  std::fclose(file);
+  if (failed) return fail(Code::Io, "{}", std::strerror(reason));
+  return text;
+}
+
+class Loader {
+ public:
+  Loader(SourceFiles& files, const std::string& share_dir, Diagnostics& diags)
+      : files_(files), share_dir_(share_dir), diags_(diags) {}
+
+  // Depth first; the chain of files under way shows cycles. Chains are as long as paths of distinct files,
+  // and each level is small, so recursion is bounded by kMaxChain.
+  size_t load(FileId file, const std::string& path) {
+    chain_.push_back(path);
+    Module module{path, parse(files_, file, diags_), {}};
+    for (const auto& statement : module.tree->statements) {
+      if (const auto* import = ast::get_if<ast::Import>(statement)) follow(*import, path, module);
+    }
+    chain_.pop_back();
+    graph_.modules.push_back(std::move(module));
+    return done_[path] = graph_.modules.size() - 1;
+  }
+  ModuleGraph take() { return std::move(graph_); }
+
+ private:
+  static constexpr size_t kMaxChain = 200;
+
+  std::string resolve(const std::string& import, const std::string& from) const {
+    namespace fs = std::filesystem;
+    if (import.starts_with("std/")) return (fs::path(share_dir_) / import).lexically_normal().string();
+    const fs::path wanted(import);
+    return (wanted.is_absolute() ? wanted : fs::path(from).parent_path() / wanted)
+        .lexically_normal()
+        .string();
+  }
+
+  void follow(const ast::Import& import, const std::string& from, Module& module) {
+    const std::string path = resolve(import.path, from);
+    if (const auto it = done_.find(path); it != done_.end()) return module.imports.push_back(it->second);
+    for (size_t i = 0; i < chain_.size(); ++i) {
+      if (chain_[i] != path) continue;
+      std::string circle;
+      for (; i < chain_.size(); ++i) circle += chain_[i] + " -> ";
+      diags_.report(DiagCode::ImportCycle, import.path_span, circle + path);
+      return;
+    }
+    if (chain_.size() >= kMaxChain) {
+      diags_.report(DiagCode::ImportNotFound, import.path_span, import.path,
+                    fmt::format("{} files import each other in a row", kMaxChain));
+      return;
+    }
+    Result<std::string> text = read_source(path);
+    if (!text.ok()) {
+      diags_.report(DiagCode::ImportNotFound, import.path_span, import.path,
+                    fmt::format("{}: {}", path, text.error().message));
+      return;
+    }
+    const FileId file = files_.add(path, std::move(text).value());
+    const size_t index = load(file, path);
+    module.imports.push_back(index);
+  }
+
+  SourceFiles& files_;
+  const std::string& share_dir_;
+  Diagnostics& diags_;
+  ModuleGraph graph_;
+  std::map<std::string, size_t> done_;
+  std::vector<std::string> chain_;
+};
+
+}  // namespace
+
+ModuleGraph load_modules(SourceFiles& files, FileId root, const std::string& share_dir, Diagnostics& diags) {
+  Loader loader(files, share_dir, diags);
+  loader.load(root, std::filesystem::path(files.name(root)).lexically_normal().string());
+  return loader.take();
+}
+
+}  // namespace tl::interp

@@ -1,0 +1,91 @@
+// The loop that runs bytecode. Calls of the program's functions use frames of its own, not the C++ stack.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "tl/interp/interp.h"
+
+namespace tl::interp {
+
+class Vm {
+ public:
+  Vm(const Program& program, lang::Host& host);
+  ~Vm();
+
+  // Runs one function without arguments to its end.
+  Result<Value> run_proto(int proto);
+  std::optional<int> exit_code() const { return ctx_.exit_code; }
+  const std::vector<TraceEntry>& trace() const { return trace_; }
+
+ private:
+  struct Frame {
+    const Proto* proto;
+    const Instr* pc;
+    Value* base;
+    const lang::Function* closure;  // null: captures nothing
+    Value keep;                     // the closure, where no register holds it
+    u16 dst;                        // the caller's register for the result
+  };
+
+  // Until frames_ is down to `depth`; false: error_ says why.
+  bool execute(size_t depth);
+  bool enter(const Proto& proto, Value* base, size_t given, u16 dst, const lang::Function* closure,
+             Value keep = {});
+  bool call_method(const CallSite& site, Value* args, u16 dst);
+  bool call_value(const CallSite& site, Value* callee, u16 dst);
+  bool call_native(const Builtin& builtin, std::span<Value> args, Value* dst);
+  bool call_native_arranged(const CallSite& site, Value* args, Value* dst);
+  bool call_struct_method(const CallSite& site, Value* args, u16 dst, bool& is_done);
+  // Arguments by name, moved to where `proto` wants them.
+  bool arrange_named(const Proto& proto, const std::vector<std::string>& names, Value* args, size_t count,
+                     size_t& given);
+  Result<Value> call_back(const Value& function, std::span<const Value> args);
+
+  bool operate(const Instr& i, Value* base);
+  bool slow_condition(const Value& value, bool& out);
+  bool prepare_for(Value* state, bool counts);
+  // `out` is the next item; `has` false at the end.
+  bool next_item(Value* state, Value& out, bool& has);
+  bool interpolate(const std::vector<TextPart>& parts, Value* values, Value& out);
+  bool make_struct(const StructInfo& info, Value* fields, Value& out);
+  bool make_tensor_literal(std::vector<Value> items, Value& out);
+  void make_closure(const Frame& frame, const ClosureSpec& spec, Value& out);
+  bool index_many(const IndexSpec& spec, Value* base, const Value& object, Value& out);
+  bool set_index_many(const IndexSpec& spec, Value* base, Value& object, const Value& value);
+  bool set_field(Value& object, const std::string& name, const Value& value);
+  bool unpack(const Value& from, Value* to, size_t count);
+  bool cast(const CastSpec& spec, const Value& value, Value& out);
+  bool coerce(Value& value, const TypeSpec& spec, std::string_view name);
+  bool loop_point();
+
+  bool fail_with(Error error);
+  template <typename T>
+  bool take(Result<T> result, T& out) {
+    if (!result.ok()) return fail_with(std::move(result).error());
+    out = std::move(result).value();
+    return true;
+  }
+  void unwind(size_t depth);
+  Span span_of(const Frame& frame) const;
+
+  const Program& program_;
+  lang::Host& host_;
+  lang::CallContext ctx_;
+  struct Free {
+    void operator()(Value* p) const { std::free(p); }
+  };
+  std::unique_ptr<Value, Free> stack_;
+  Value* stack_end_;
+  std::vector<Frame> frames_;
+  std::vector<Value> globals_;
+  Error error_;
+  std::vector<TraceEntry> trace_;
+  int interrupt_limit_ = 1;
+  int native_depth_ = 0;  // natives that are calling functions back
+};
+
+// A list as literals make it.
+Value make_number_list(std::vector<Value> items);
+
+}  // namespace tl::interp

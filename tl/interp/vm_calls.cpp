@@ -1,0 +1,114 @@
+// Calls of methods, values and builtins.
+#include "tl/interp/vm.h"
+
+namespace tl::interp {
+
+using lang::ObjectKind;
+
+bool Vm::call_native(const Builtin& builtin, std::span<Value> args, Value* dst) {
+  Value result;
+  const bool done = take(call_builtin(builtin, ctx_, args), result);
+  for (Value& arg : args) arg.clear();
+  *dst = std::move(result);
+  return done;
+}
+
+bool Vm::call_native_arranged(const CallSite& site, Value* args, Value* dst) {
+  const std::vector<int>& order = site.builtin_order;
+  bool in_place = order.size() >= site.count;
+  for (size_t i = 0; in_place && i < order.size(); ++i)
+    in_place = order[i] == (i < site.count ? static_cast<int>(i) : -1);
+  if (in_place) {
+    for (size_t i = site.count; i < order.size(); ++i) args[i].clear();
+    return call_native(*site.builtin, {args, order.size()}, dst);
+  }
+  std::vector<Value> arranged;
+  arranged.reserve(order.size());
+  for (const int at : order) arranged.push_back(at < 0 ? Value() : std::move(args[at]));
+  return call_native(*site.builtin, arranged, dst);
+}
+
+bool Vm::arrange_named(const Proto& proto, const std::vector<std::string>& names, Value* args, size_t count,
+                       size_t& given) {
+  given = count;
+  bool complete = count <= proto.params.size();
+  for (size_t i = count; complete && i < proto.params.size(); ++i) complete = proto.params[i].has_default;
+  if (names.empty() && complete) return true;
+  lang::Signature signature;
+  for (const ParamInfo& p : proto.params)
+    signature.params.push_back({.name = p.name, .is_optional = p.has_default});
+  std::vector<std::string_view> views(count);
+  for (size_t i = 0; i < names.size(); ++i) views[i] = names[i];
+  auto order = lang::arrange_arguments(signature, views);
+  if (!order.ok()) return fail_with(std::move(order).error().within(proto.name));
+  if (args + order->size() > stack_end_)
+    return fail_with(fail(Code::BadProgram, "calls are nested too deep in '{}'", proto.name));
+  std::vector<Value> moved(std::make_move_iterator(args), std::make_move_iterator(args + count));
+  for (size_t i = 0; i < order->size(); ++i) {
+    const int at = (*order)[i];
+    if (at < 0)
+      args[i].clear();
+    else
+      args[i] = std::move(moved[static_cast<size_t>(at)]);
+  }
+  given = order->size();
+  return true;
+}
+
+bool Vm::call_struct_method(const CallSite& site, Value* args, u16 dst, bool& is_done) {
+  const auto& object = args[0].as<lang::Struct>();
+  const auto& info = static_cast<const StructInfo&>(object.type);
+  if (const auto it = info.methods.find(site.name); it != info.methods.end()) {
+    is_done = true;
+    const Proto& proto = *program_.protos[static_cast<size_t>(it->second)];
+    size_t given = 0;
+    return arrange_named(proto, site.names, args, site.count, given) &&
+           enter(proto, args, given, dst, nullptr);
+  }
+  const int field = info.find(site.name);
+  if (field < 0) return true;
+  is_done = true;
+  // A function in a field takes the receiver's place.
+  args[0] = Value(object.fields[static_cast<size_t>(field)]);
+  CallSite as_value{.count = static_cast<u16>(site.count - 1), .names = site.names};
+  if (!as_value.names.empty()) as_value.names.erase(as_value.names.begin());
+  return call_value(as_value, args, dst);
+}
+
+bool Vm::call_method(const CallSite& site, Value* args, u16 dst) {
+  if (args[0].is(ObjectKind::Struct)) {
+    bool is_done = false;
+    if (!call_struct_method(site, args, dst, is_done)) return false;
+    if (is_done) return true;
+  }
+  if (site.function >= 0) {
+    const Proto& proto = *program_.protos[static_cast<size_t>(site.function)];
+    size_t given = 0;
+    return arrange_named(proto, site.names, args, site.count, given) &&
+           enter(proto, args, given, dst, nullptr);
+  }
+  if (site.builtin != nullptr) return call_native_arranged(site, args, frames_.back().base + dst);
+  return fail_with(fail(Code::BadProgram, "{} has no method '{}'", type_name(args[0]), site.name));
+}
+
+bool Vm::call_value(const CallSite& site, Value* callee, u16 dst) {
+  if (const auto* closure = callee->get_if<lang::Function>()) {
+    const Proto& proto = *static_cast<const Proto*>(closure->code);
+    size_t given = 0;
+    if (!arrange_named(proto, site.names, callee + 1, site.count, given)) return false;
+    return enter(proto, callee + 1, given, dst, closure, std::move(*callee));
+  }
+  if (const auto* builtin = callee->get_if<lang::BuiltinRef>()) {
+    CallSite direct{.builtin = &builtin->builtin, .count = site.count};
+    std::vector<std::string_view> names(site.count);
+    for (size_t i = 0; i < site.names.size(); ++i) names[i] = site.names[i];
+    if (!take(lang::arrange_arguments(direct.builtin->parsed, names), direct.builtin_order)) return false;
+    std::vector<Value> arranged;
+    for (const int at : direct.builtin_order)
+      arranged.push_back(at < 0 ? Value() : std::move(callee[1 + at]));
+    return call_native(*direct.builtin, arranged, frames_.back().base + dst);
+  }
+  return fail_with(fail(Code::BadProgram, "{} cannot be called", type_name(*callee)));
+}
+
+}  // namespace tl::interp

@@ -1,0 +1,291 @@
+// Instructions that build, take apart and convert values.
+#include <algorithm>
+#include <cmath>
+
+#include "tl/builtins/convert.h"
+#include "tl/interp/vm.h"
+#include "tl/value/text.h"
+
+namespace tl::interp {
+
+using lang::List;
+using lang::ObjectKind;
+using lang::TensorValue;
+
+bool Vm::prepare_for(Value* state, bool counts) {
+  if (counts) {
+    i64 first = 0, last = 0;
+    if (!take(lang::to_int(ctx_, state[0]), first) || !take(lang::to_int(ctx_, state[1]), last)) {
+      error_.message = "a bound of the range " + error_.message;
+      return false;
+    }
+    state[0].set(first), state[1].set(last);
+    return true;
+  }
+  Value& over = state[0];
+  state[1].set(i64{0});
+  if (over.is(ObjectKind::List) || over.is(ObjectKind::Range) || over.is(ObjectKind::Tuple)) return true;
+  if (const auto* text = over.get_if<lang::String>()) {
+    std::vector<Value> chars;
+    for (std::string_view rest = text->text; !rest.empty();) {
+      const size_t size = lang::char_offset(rest, 1);
+      chars.push_back(lang::make_string(std::string(rest.substr(0, size))));
+      rest.remove_prefix(size);
+    }
+    over = lang::make_list(std::move(chars));
+    return true;
+  }
+  if (over.is(ObjectKind::ModelPath)) {
+    Tensor tensor;
+    if (!take(lang::to_tensor(ctx_, over), tensor)) return false;
+    over = lang::make_tensor(std::move(tensor));
+  }
+  const Tensor* tensor = tensor_of(over);
+  if (tensor == nullptr || tensor->rank() == 0) {
+    return fail_with(fail(Code::BadProgram, "'for' cannot go over {}", type_name(over)));
+  }
+  if (tensor->rank() > 1) return true;
+  std::vector<Value> items;
+  if (!take(lang::to_items(ctx_, over), items)) return false;
+  over = lang::make_list(std::move(items));
+  return true;
+}
+
+bool Vm::next_item(Value* state, Value& out, bool& has) {
+  const i64 at = state[1].as_int();
+  has = true;
+  switch (state[0].object()->kind) {
+    case ObjectKind::List:
+    case ObjectKind::Tuple: {
+      const auto& items =
+          state[0].is(ObjectKind::List) ? state[0].as<List>().items : state[0].as<lang::Tuple>().items;
+      if (static_cast<size_t>(at) >= items.size())
+        has = false;
+      else
+        out = items[static_cast<size_t>(at)];
+      break;
+    }
+    case ObjectKind::Range: {
+      const auto& range = state[0].as<lang::Range>();
+      if (at >= range.size())
+        has = false;
+      else
+        out.set(range.at(at));
+      break;
+    }
+    default: {
+      const Tensor& tensor = state[0].as<TensorValue>().tensor;
+      if (at >= tensor.shape()[0])
+        has = false;
+      else if (!take(lang::index_at(ctx_, state[0], Value(at)), out))
+        return false;
+    }
+  }
+  state[1].set(at + 1);
+  return true;
+}
+
+bool Vm::interpolate(const std::vector<TextPart>& parts, Value* values, Value& out) {
+  std::string text;
+  for (const TextPart& part : parts) {
+    if (!part.is_value) {
+      text += part.text;
+      continue;
+    }
+    std::string piece;
+    if (!take(lang::format_value(host_.executor, *values, part.spec), piece)) return false;
+    text += piece;
+    values->clear();
+    ++values;
+  }
+  out = lang::make_string(std::move(text));
+  return true;
+}
+
+bool Vm::make_struct(const StructInfo& info, Value* fields, Value& out) {
+  auto* object = new lang::Struct(info);
+  out = Value(object);
+  for (size_t i = 0; i < info.fields.size(); ++i) {
+    if (!coerce(fields[i], info.field_types[i], info.fields[i])) return false;
+    object->fields[i] = std::move(fields[i]);
+  }
+  return true;
+}
+
+// A list of ints and floats is one of floats.
+Value make_number_list(std::vector<Value> items) {
+  bool has_float = false, has_int = false, only_numbers = true;
+  for (const Value& item : items) {
+    has_float = has_float || item.is_float();
+    has_int = has_int || item.is_int();
+    only_numbers = only_numbers && item.is_number();
+  }
+  if (has_float && has_int && only_numbers) {
+    for (Value& item : items) item.set(item.number());
+  }
+  return lang::make_list(std::move(items));
+}
+
+bool Vm::make_tensor_literal(std::vector<Value> items, Value& out) {
+  // Inner lists were made tensors on their own when they are nested deeper; bring them back to lists.
+  for (Value& item : items) {
+    const auto* inner = item.get_if<TensorValue>();
+    if (inner == nullptr || !inner->is_literal) continue;
+    const Value args[] = {item};
+    if (!take(call_positional(*lang::find_builtin("to_list"), ctx_, args), item)) return false;
+  }
+  const Value list = lang::make_list(std::move(items));
+  Tensor tensor;
+  auto made = lang::to_tensor(ctx_, list);
+  if (!made.ok()) {
+    made.error().message = "literal " + made.error().message;
+    return fail_with(std::move(made).error());
+  }
+  out = Value(new TensorValue(std::move(made).value(), true));
+  return true;
+}
+
+void Vm::make_closure(const Frame& frame, const ClosureSpec& spec, Value& out) {
+  const Proto& proto = *program_.protos[static_cast<size_t>(spec.proto)];
+  auto* function = new lang::Function(&proto, proto.name);
+  out = Value(function);
+  for (const ClosureSpec::Source& source : spec.sources) {
+    function->captures.push_back(source.from_capture ? frame.closure->captures[source.index]
+                                                     : frame.base[source.index]);
+  }
+}
+
+static std::vector<lang::IndexItem> items_of(const IndexSpec& spec, Value* base) {
+  std::vector<lang::IndexItem> items;
+  Value* next = base + spec.first;
+  for (const auto kind : spec.kinds) {
+    lang::IndexItem item{.kind = kind};
+    if (kind == lang::IndexItem::Kind::At) item.value = std::move(*next++);
+    if (kind == lang::IndexItem::Kind::Slice) {
+      item.begin = std::move(next[0]), item.end = std::move(next[1]), item.step = std::move(next[2]);
+      next += 3;
+    }
+    items.push_back(std::move(item));
+  }
+  return items;
+}
+
+bool Vm::index_many(const IndexSpec& spec, Value* base, const Value& object, Value& out) {
+  return take(lang::index(ctx_, object, items_of(spec, base)), out);
+}
+
+bool Vm::set_index_many(const IndexSpec& spec, Value* base, Value& object, const Value& value) {
+  const std::vector<lang::IndexItem> items = items_of(spec, base);
+  Value after;
+  if (!take(lang::set_index(ctx_, object, std::span<const lang::IndexItem>(items), value), after))
+    return false;
+  object = std::move(after);
+  return true;
+}
+
+bool Vm::set_field(Value& object, const std::string& name, const Value& value) {
+  auto* target = object.get_if<lang::Struct>();
+  if (target == nullptr)
+    return fail_with(fail(Code::BadProgram, "fields of {} cannot be set", type_name(object)));
+  const int at = target->type.find(name);
+  if (at < 0) return fail_with(fail(Code::BadProgram, "{} has no field '{}'", target->type.name, name));
+  Value converted = value;
+  if (!coerce(converted, static_cast<const StructInfo&>(target->type).field_types[static_cast<size_t>(at)],
+              name))
+    return false;
+  target->fields[static_cast<size_t>(at)] = std::move(converted);
+  return true;
+}
+
+bool Vm::unpack(const Value& from, Value* to, size_t count) {
+  std::vector<Value> items;
+  if (!take(lang::to_items(ctx_, from), items)) {
+    return fail_with(
+        fail(Code::BadProgram, "{} cannot be taken apart into {} values", type_name(from), count));
+  }
+  if (items.size() != count) {
+    return fail_with(fail(Code::BadProgram, "{} values cannot be taken apart into {}", items.size(), count));
+  }
+  for (size_t i = 0; i < count; ++i) to[i] = std::move(items[i]);
+  return true;
+}
+
+bool Vm::cast(const CastSpec& spec, const Value& value, Value& out) {
+  const Tensor* tensor = tensor_of(value);
+  const bool is_plain = value.is_number() || value.is_bool() || value.is(ObjectKind::String) ||
+                        (tensor != nullptr && numel(tensor->shape()) == 1 && spec.is_scalar);
+  if (is_plain && spec.is_scalar) return take(lang::cast(ctx_, value, spec.scalar), out);
+  if (!spec.tensor_dtype) return take(lang::cast(ctx_, value, spec.scalar), out);
+  return take(lang::cast(ctx_, value, *spec.tensor_dtype), out);
+}
+
+static Error unfit(const Value& value, std::string_view name, std::string_view wanted) {
+  return fail(Code::BadProgram, "'{}' is {}, want {}", name, type_name(value), wanted);
+}
+
+static bool fits(const Shape& shape, const std::vector<i64>& dims) {
+  if (static_cast<size_t>(shape.size()) != dims.size()) return false;
+  for (int i = 0; i < shape.size(); ++i) {
+    const i64 want = dims[static_cast<size_t>(i)];
+    if (want >= 0 && want != shape[i]) return false;
+  }
+  return true;
+}
+
+static std::string text_of_spec(const TypeSpec& spec) {
+  std::string dims;
+  for (const i64 d : spec.dims)
+    dims += fmt::format("{}{}", dims.empty() ? "" : ", ", d < 0 ? "?" : fmt::format("{}", d));
+  return fmt::format("{}[{}]", name_of(spec.dtype), spec.has_rank ? dims : "...");
+}
+
+bool Vm::coerce(Value& value, const TypeSpec& spec, std::string_view name) {
+  const Tensor* tensor = tensor_of(value);
+  switch (spec.kind) {
+    case TypeSpec::Kind::Any:
+      return true;
+    case TypeSpec::Kind::Int:
+      if (value.is_int() || (tensor != nullptr && tensor->rank() == 0 && is_int(tensor->dtype())))
+        return true;
+      if (value.is_float() && std::abs(value.as_float()) < 0x1p63 &&
+          std::floor(value.as_float()) == value.as_float()) {
+        value.set(static_cast<i64>(value.as_float()));
+        return true;
+      }
+      return fail_with(unfit(value, name, "int"));
+    case TypeSpec::Kind::Float:
+      if (value.is_int()) value.set(static_cast<f64>(value.as_int()));
+      if (value.is_float() || (tensor != nullptr && tensor->rank() == 0)) return true;
+      return fail_with(unfit(value, name, "float"));
+    case TypeSpec::Kind::Bool:
+      if (value.is_bool() || (tensor != nullptr && tensor->rank() == 0)) return true;
+      return fail_with(unfit(value, name, "bool"));
+    case TypeSpec::Kind::String:
+      if (value.is(ObjectKind::String)) return true;
+      return fail_with(unfit(value, name, "string"));
+    case TypeSpec::Kind::Tensor:
+      break;
+  }
+  if (!spec.converts && (value.is_number() || value.is_bool())) return true;  // a number serves as a tensor
+  Tensor made;
+  if (!take(lang::to_tensor(ctx_, value, spec.dtype), made))
+    return fail_with(unfit(value, name, text_of_spec(spec)));
+  if (spec.converts && made.dtype() != spec.dtype) {
+    Value cast;
+    if (!take(call_op(ctx_, "cast", {lang::make_tensor(made), Value(spec.dtype)}), cast)) return false;
+    made = *tensor_of(cast);
+  }
+  const bool known = std::all_of(spec.dims.begin(), spec.dims.end(), [](i64 d) { return d >= 0; });
+  if (spec.converts && spec.has_rank && known && !fits(made.shape(), spec.dims)) {
+    Value shaped;
+    if (!take(call_op(ctx_, "reshape", {lang::make_tensor(made), lang::make_ints(spec.dims)}), shaped))
+      return false;
+    made = *tensor_of(shaped);
+  }
+  if (spec.has_rank && !fits(made.shape(), spec.dims))
+    return fail_with(unfit(lang::make_tensor(made), name, text_of_spec(spec)));
+  if (tensor == nullptr || !(made == *tensor)) value = lang::make_tensor(std::move(made));
+  return true;
+}
+
+}  // namespace tl::interp

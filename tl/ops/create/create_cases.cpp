@@ -1,0 +1,94 @@
+#include "tests/ops/op_cases.h"
+
+namespace tl::cases {
+
+const OpCases cases_zeros = {
+    .op = op_zeros,
+    .accepts = {{.name = "matrix", .attrs = "shape: [2, 3]", .want = {0, 0, 0, 0, 0, 0}},
+                {.name = "halves", .attrs = "shape: [100], dtype: float16"},
+                {.name = "0-d", .attrs = "shape: [], dtype: bool", .want = {0}},
+                {.name = "empty", .attrs = "shape: [0, 7]"}},
+    .rejects = {{.name = "negative", .attrs = "shape: [2, -3]", .message = "negative dim -3"},
+                {.name = "large", .attrs = "shape: [4294967296, 4294967296]", .message = "too large"},
+                {.name = "axes", .attrs = "shape: [1, 1, 1, 1, 1, 1, 1, 1, 1]", .message = "want at most 8"},
+                {.name = "blocks", .attrs = "shape: [32], dtype: q4_0", .message = "a tensor of q4_0"}},
+};
+
+const OpCases cases_ones = {
+    .op = op_ones,
+    .accepts = {{.name = "matrix", .attrs = "shape: [1, 2]", .want = {1, 1}},
+                {.name = "ints", .attrs = "shape: [3], dtype: int16", .want = {1, 1, 1}},
+                {.name = "many", .attrs = "shape: [700], dtype: bfloat16"}},
+};
+
+const OpCases cases_full = {
+    .op = op_full,
+    .accepts = {{.name = "numbers", .attrs = "shape: [3], value: 2.5", .want = {2.5, 2.5, 2.5}},
+                {.name = "ints", .attrs = "shape: [2], value: -7.9, dtype: int32", .want = {-7, -7}},
+                {.name = "many", .attrs = "shape: [3, 177], value: 0.1, dtype: float16"}},
+};
+
+const OpCases cases_arange = {
+    .op = op_arange,
+    .accepts = {{.name = "one number", .attrs = "start: 4", .want = {0, 1, 2, 3}},
+                {.name = "from, to", .attrs = "start: 2, stop: 5", .want = {2, 3, 4}},
+                {.name = "down", .attrs = "start: 5, stop: 0, step: -2", .want = {5, 3, 1}},
+                {.name = "fractions", .attrs = "start: 0, stop: 1, step: 0.25", .want = {0, 0.25, 0.5, 0.75}},
+                {.name = "named type", .attrs = "start: 3, dtype: float32", .want = {0, 1, 2}},
+                {.name = "nothing", .attrs = "start: 5, stop: 2"},
+                {.name = "many", .attrs = "start: -1000, stop: 2000, step: 7"}},
+    .rejects = {{.name = "no step", .attrs = "start: 0, stop: 5, step: 0", .message = "in steps of 0"},
+                {.name = "endless", .attrs = "start: 0, stop: inf", .message = "no range"},
+                {.name = "large", .attrs = "start: 0, stop: 1e30", .message = "too large"}},
+};
+
+const OpCases cases_linspace = {
+    .op = op_linspace,
+    .accepts = {{.name = "five", .attrs = "start: 0, stop: 1, count: 5", .want = {0, 0.25, 0.5, 0.75, 1}},
+                {.name = "one", .attrs = "start: 3, stop: 9, count: 1", .want = {3}},
+                {.name = "none", .attrs = "start: 3, stop: 9, count: 0"},
+                {.name = "down, many", .attrs = "start: 1, stop: -0.1, count: 333, dtype: float64"}},
+    .rejects = {{.name = "negative", .attrs = "start: 0, stop: 1, count: -1", .message = "found -1 numbers"}},
+};
+
+const OpCases cases_eye = {
+    .op = op_eye,
+    .accepts = {{.name = "three", .attrs = "n: 3", .want = {1, 0, 0, 0, 1, 0, 0, 0, 1}},
+                {.name = "none", .attrs = "n: 0"},
+                {.name = "bools", .attrs = "n: 2, dtype: bool", .want = {1, 0, 0, 1}}},
+    .rejects = {{.name = "negative", .attrs = "n: -1", .message = "negative dim"}},
+};
+
+const OpCases cases_causal_mask = {
+    .op = op_causal_mask,
+    .accepts = {{.name = "square", .attrs = "rows: 3", .want = {1, 0, 0, 1, 1, 0, 1, 1, 1}},
+                {.name = "later rows",
+                 .attrs = "rows: 2, cols: 4, offset: 2",
+                 .want = {1, 1, 1, 0, 1, 1, 1, 1}},
+                {.name = "none", .attrs = "rows: 0"}},
+    .rejects = {{.name = "negative", .attrs = "rows: 2, cols: -2", .message = "negative dim -2"}},
+};
+
+const OpCases cases_rand = {
+    .op = op_rand,
+    .accepts = {{.name = "float32", .attrs = "shape: [3, 111]"},
+                {.name = "float16", .attrs = "shape: [77], dtype: float16"},
+                {.name = "float64", .attrs = "shape: [77], dtype: float64"},
+                {.name = "bfloat16, other seed",
+                 .attrs = "shape: [5], dtype: bfloat16, seed: -3, position: 5000000000"},
+                {.name = "0-d", .attrs = "shape: []"},
+                {.name = "empty", .attrs = "shape: [0]"}},
+    .rejects = {{.name = "ints", .attrs = "shape: [3], dtype: int64", .message = "want a float type"}},
+};
+
+const OpCases cases_randn = {
+    .op = op_randn,
+    .accepts = {{.name = "float32", .attrs = "shape: [3, 111]"},
+                {.name = "float16", .attrs = "shape: [77], dtype: float16"},
+                {.name = "float64", .attrs = "shape: [77], dtype: float64"},
+                {.name = "bfloat16", .attrs = "shape: [5], dtype: bfloat16"},
+                {.name = "0-d", .attrs = "shape: []"}},
+    .rejects = {{.name = "ints", .attrs = "shape: [3], dtype: int64", .message = "want a float type"}},
+};
+
+}  // namespace tl::cases

@@ -1,0 +1,48 @@
+// For tests that call kernels directly: operands with memory of their own, and calls in any number of parts.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <vector>
+
+#include "tl/backend/cpu/simd_level.h"
+#include "tl/device/kernel.h"
+#include "tl/tensor/op.h"
+
+namespace tl::testing_kernels {
+
+inline constexpr SimdLevel kLevels[] = {SimdLevel::Portable, SimdLevel::Avx2, SimdLevel::Avx512};
+
+struct Buffered {
+  std::vector<u64> memory;
+  Operand operand;
+  Buffered(DType dtype, Dims dims, i64 bytes) : memory(static_cast<size_t>(bytes + 7) / 8 + 8) {
+    const auto address = (reinterpret_cast<uintptr_t>(memory.data()) + 63) / 64 * 64;
+    operand.data = reinterpret_cast<std::byte*>(address);
+    operand.dtype = dtype;
+    operand.dims = dims;
+    operand.strides = contiguous_strides(dims);
+  }
+  Buffered(const Buffered&) = delete;
+};
+
+inline KernelCall call_of(std::span<const Operand> in, const Operand& out, SimdLevel level,
+                          Scratch& scratch) {
+  KernelCall call;
+  call.in = in;
+  call.out = out;
+  call.simd = level;
+  call.scratch = &scratch;
+  return call;
+}
+
+inline void run(const Kernel& kernel, KernelCall& call, i64 parts) {
+  const i64 units = kernel.units != nullptr ? kernel.units(call) : call.out.numel();
+  for (i64 p = 0; p < parts; ++p) {
+    call.begin = units * p / parts, call.end = units * (p + 1) / parts;
+    if (call.begin < call.end) kernel.run(call);
+  }
+  ASSERT_EQ(call.failure, "");
+}
+
+}  // namespace tl::testing_kernels

@@ -1,0 +1,31 @@
+// Reductions along any axes (sum, mean, max, …), the place of the largest, and running sums.
+#pragma once
+
+#include "tl/device/kernel.h"
+#include "tl/ops/reduce/strided_index.h"
+
+namespace tl {
+
+// The two halves of a reduction's input: axes that stay, numbered like the output, and axes that go. The
+// elements of one output are taken in row-major order of the reduced axes: element i goes to lane i % 16,
+// lanes are folded in halves.
+struct ReduceAxes {
+  StridedIndex kept, reduced;
+  explicit ReduceAxes(const KernelCall& call);
+};
+
+#define TL_REDUCE_OPS_(X) \
+  X(sum) X(mean) X(prod) X(max) X(min) X(any) X(all) X(variance) X(std) X(norm) X(argmax) X(argmin) X(cumsum)
+
+namespace ref {
+#define TL_DECLARE_(name) void name(KernelCall& call);
+TL_REDUCE_OPS_(TL_DECLARE_)
+}  // namespace ref
+
+namespace cpu {
+TL_REDUCE_OPS_(TL_DECLARE_)
+#undef TL_DECLARE_
+#undef TL_REDUCE_OPS_
+}  // namespace cpu
+
+}  // namespace tl

@@ -1,0 +1,215 @@
+// concat, index_select and gather: copies that pick where elements come from. Units are rows of the last
+// axis.
+#include "tl/ops/ops.h"
+#include "tl/ops/view/copy.h"
+
+namespace tl {
+namespace {
+
+Result<int> checked_axis(i64 axis, const Shape& shape) {
+  if (const auto a = normalise_axis(axis, shape.size())) return *a;
+  return fail(Code::BadProgram, "axis {} is out of range for {}", axis, to_string(shape));
+}
+
+DType plain(DType t) {
+  return is_quantised(t) ? DType::F32 : t;
+}
+
+i64 row_units(const KernelCall& call) {
+  return call.out.rows();
+}
+double row_cost(const KernelCall& call) {
+  return 10 + static_cast<double>(call.out.cols()) * 0.5;
+}
+
+const std::byte* element(const Operand& x, i64 offset) {
+  return static_cast<const std::byte*>(x.address()) + offset * size_of(x.dtype);
+}
+
+// Coordinates of the first element of an output row.
+Dims row_coordinates(i64 row, const Dims& dims) {
+  Dims at = Dims::filled(dims.size(), 0);
+  for (int i = dims.size() - 2; i >= 0; --i) {
+    at[i] = row % dims[i];
+    row /= dims[i];
+  }
+  return at;
+}
+
+i64 offset_of(const Dims& at, const Strides& strides) {
+  i64 offset = 0;
+  for (int i = 0; i < at.size(); ++i) offset += at[i] * strides[i];
+  return offset;
+}
+
+// --- concat ---
+
+Result<TensorType> infer_concat(const InferContext& c) {
+  const TensorType &a = c.input(0), &b = c.input(1);
+  TL_TRY(const int axis, checked_axis(c.attrs().int_at(0), a.shape));
+  if (plain(a.dtype) != plain(b.dtype)) {
+    return fail(Code::BadProgram, "cannot join {} and {}: the types differ", to_string(a), to_string(b));
+  }
+  bool fits = a.rank() == b.rank();
+  for (int i = 0; fits && i < a.rank(); ++i) fits = i == axis || same_dim(a.shape[i], b.shape[i]);
+  if (!fits) {
+    return fail(Code::BadProgram, "cannot join {} and {} along axis {}: other dims differ",
+                to_string(a.shape), to_string(b.shape), axis);
+  }
+  TensorType out{plain(a.dtype), a.shape};
+  for (int i = 0; i < a.rank(); ++i) {
+    const i64 x = a.shape[i], y = b.shape[i];
+    if (i == axis)
+      out.shape[i] = x == kUnknownDim || y == kUnknownDim ? kUnknownDim : x + y;
+    else if (x == kUnknownDim)
+      out.shape[i] = y;
+  }
+  return out;
+}
+
+void run_concat(KernelCall& call) {
+  const Operand &a = call.in[0], &b = call.in[1];
+  const Dims& dims = call.out.dims;
+  const int axis = *normalise_axis(call.attrs->int_at(0), dims.size()), last = dims.size() - 1;
+  const i64 bytes = size_of(call.out.dtype), cols = dims[last];
+  for (i64 row = call.begin; row < call.end; ++row) {
+    Dims at = row_coordinates(row, dims);
+    std::byte* to = call.out.data + row * cols * bytes;
+    if (axis == last) {
+      copy_run(element(a, offset_of(at, a.strides)), a.strides[last], to, a.dims[last], bytes);
+      copy_run(element(b, offset_of(at, b.strides)), b.strides[last], to + a.dims[last] * bytes, b.dims[last],
+               bytes);
+      continue;
+    }
+    const bool is_first = at[axis] < a.dims[axis];
+    if (!is_first) at[axis] -= a.dims[axis];
+    const Operand& x = is_first ? a : b;
+    copy_run(element(x, offset_of(at, x.strides)), x.strides[last], to, cols, bytes);
+  }
+}
+
+// --- index_select and gather ---
+
+Result<void> want_whole(const TensorType& index) {
+  if (is_int(index.dtype)) return {};
+  return fail(Code::BadProgram, "found an index of {}, want whole numbers", name_of(index.dtype));
+}
+
+// Place `i` of `index` along an axis of `size`; negative numbers count from the end.
+i64 place(KernelCall& call, const Operand& index, i64 offset, int axis, i64 size) {
+  const i64 number = load_as_int(index.dtype, index.address(), offset);
+  const i64 at = number < 0 ? number + size : number;
+  if (at >= 0 && at < size) return at;
+  call.fail(fmt::format("index {} is out of range for axis {} of size {}", number, axis, size));
+  return -1;
+}
+
+Result<TensorType> infer_index_select(const InferContext& c) {
+  const TensorType &x = c.input(0), &index = c.input(1);
+  TL_TRY(const int axis, checked_axis(c.attrs().int_at(0), x.shape));
+  TL_TRY_DO(want_whole(index));
+  if (index.rank() != 1)
+    return fail(Code::BadProgram, "found an index of shape {}, want one axis", to_string(index.shape));
+  TensorType out{plain(x.dtype), x.shape};
+  out.shape[axis] = index.shape[0];
+  return out;
+}
+
+void run_index_select(KernelCall& call) {
+  const Operand &x = call.in[0], &index = call.in[1];
+  const Dims& dims = call.out.dims;
+  const int axis = *normalise_axis(call.attrs->int_at(0), dims.size()), last = dims.size() - 1;
+  const i64 bytes = size_of(call.out.dtype), cols = dims[last];
+  for (i64 row = call.begin; row < call.end; ++row) {
+    Dims at = row_coordinates(row, dims);
+    std::byte* to = call.out.data + row * cols * bytes;
+    if (axis != last) {
+      at[axis] = place(call, index, at[axis] * index.strides[0], axis, x.dims[axis]);
+      if (at[axis] < 0) return;
+      copy_run(element(x, offset_of(at, x.strides)), x.strides[last], to, cols, bytes);
+      continue;
+    }
+    const i64 start = offset_of(at, x.strides);
+    for (i64 i = 0; i < cols; ++i) {
+      const i64 from = place(call, index, i * index.strides[0], axis, x.dims[axis]);
+      if (from < 0) return;
+      std::memcpy(to + i * bytes, element(x, start + from * x.strides[last]), static_cast<size_t>(bytes));
+    }
+  }
+}
+
+Result<TensorType> infer_gather(const InferContext& c) {
+  const TensorType &x = c.input(0), &index = c.input(1);
+  TL_TRY(const int axis, checked_axis(c.attrs().int_at(0), x.shape));
+  TL_TRY_DO(want_whole(index));
+  bool fits = x.rank() == index.rank();
+  for (int i = 0; fits && i < x.rank(); ++i) fits = i == axis || same_dim(x.shape[i], index.shape[i]);
+  if (!fits) {
+    return fail(Code::BadProgram, "cannot gather from {} with an index of {} along axis {}",
+                to_string(x.shape), to_string(index.shape), axis);
+  }
+  TensorType out{plain(x.dtype), index.shape};
+  for (int i = 0; i < x.rank(); ++i) {
+    if (i != axis && out.shape[i] == kUnknownDim) out.shape[i] = x.shape[i];
+  }
+  return out;
+}
+
+void run_gather(KernelCall& call) {
+  const Operand &x = call.in[0], &index = call.in[1];
+  const Dims& dims = call.out.dims;
+  const int axis = *normalise_axis(call.attrs->int_at(0), dims.size()), last = dims.size() - 1;
+  const i64 bytes = size_of(call.out.dtype), cols = dims[last];
+  for (i64 row = call.begin; row < call.end; ++row) {
+    Dims at = row_coordinates(row, dims);
+    for (at[last] = 0; at[last] < cols; ++at[last]) {
+      Dims from = at;
+      from[axis] = place(call, index, offset_of(at, index.strides), axis, x.dims[axis]);
+      if (from[axis] < 0) return;
+      std::memcpy(call.out.data + (row * cols + at[last]) * bytes, element(x, offset_of(from, x.strides)),
+                  static_cast<size_t>(bytes));
+    }
+  }
+}
+
+template <void (*run)(KernelCall&)>
+constexpr Kernel kRows = {.run = run, .units = row_units, .unit_cost = row_cost};
+
+}  // namespace
+
+// These only move bits, so that the plain loops are oracle and kernel; the case tables hold written results.
+const OpDef op_concat = {
+    .name = "concat",
+    .signature = "(a: tensor, b: tensor, axis: int = 0) -> tensor",
+    .doc = "b after a along an axis.",
+    .example = "concat([1.0], [2.0, 3.0])  //~ [1.0000 2.0000 3.0000] shape=[3] float32",
+    .infer = infer_concat,
+    .layout = Layout::Any,
+    .reference = kRows<run_concat>,
+    .cpu = kRows<run_concat>,
+};
+
+const OpDef op_index_select = {
+    .name = "index_select",
+    .signature = "(x: tensor, axis: int, index: tensor) -> tensor",
+    .doc = "The named places along one axis; negative ones count from the end.",
+    .example = "index_select([1.0, 2.0, 3.0], 0, [2, 0])  //~ [3.0000 1.0000] shape=[2] float32",
+    .infer = infer_index_select,
+    .layout = Layout::Any,
+    .reference = kRows<run_index_select>,
+    .cpu = kRows<run_index_select>,
+};
+
+const OpDef op_gather = {
+    .name = "gather",
+    .signature = "(x: tensor, axis: int, index: tensor) -> tensor",
+    .doc = "For every element of index: the element of x there along the axis, elsewhere at the same place.",
+    .example =
+        "gather([[1.0, 2.0], [3.0, 4.0]], 1, [[1], [0]])  //~ [[2.0000] [3.0000]] shape=[2, 1] float32",
+    .infer = infer_gather,
+    .layout = Layout::Any,
+    .reference = kRows<run_gather>,
+    .cpu = kRows<run_gather>,
+};
+
+}  // namespace tl

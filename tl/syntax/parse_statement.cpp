@@ -1,0 +1,330 @@
+// Statements, blocks and assignments.
+#include "tl/syntax/parser_impl.h"
+
+namespace tl {
+
+using ast::AssignOp;
+
+// Up to the '}' or the end; every statement recovers on its own.
+void Parser::parse_statements(std::vector<ast::StmtPtr>& out) {
+  while (!at(Kind::RightBrace) && !at(Kind::End)) {
+    const size_t first = at_;
+    if (eat(Kind::Semicolon)) continue;
+    ast::StmtPtr statement = parse_statement();
+    if (panic_) skip_to_statement(first);
+    if (aborted_) {
+      out.push_back(std::move(statement));
+      return;
+    }
+    // "P(a, b)." ends like Datalog; parse_postfix left the dot.
+    const bool ended = at(Kind::Semicolon) || (at(Kind::Dot) && dot_ends_here());
+    if (ended) take();
+    if (statement->kind == ast::StmtKind::ExprStmt) {
+      ast::as<ast::ExprStmt>(*statement).has_semicolon = ended && tokens_[at_ - 1].kind == Kind::Semicolon;
+    }
+    if (!ended && !out.empty()) check_separated(*statement, first);
+    out.push_back(std::move(statement));
+  }
+}
+
+// Several statements may share a line, but a stray word after an expression is more likely a slip.
+void Parser::check_separated(const ast::Stmt& statement, size_t first) {
+  if (first == 0 || tokens_[first].newline_before || at(Kind::RightBrace)) return;
+  const Kind before = tokens_[first - 1].kind;
+  if (before == Kind::Semicolon || before == Kind::RightBrace) return;
+  const auto* expression = ast::get_if<ast::ExprStmt>(&statement);
+  if (expression == nullptr) return;
+  switch (expression->value->kind) {
+    case ast::ExprKind::Name:
+    case ast::ExprKind::Int:
+    case ast::ExprKind::Float:
+    case ast::ExprKind::String:
+    case ast::ExprKind::Bool:
+    case ast::ExprKind::Binary:
+      complain(DiagCode::MissingSeparator, span(tokens_[first]), fmt::format("'{}'", text(tokens_[first])));
+      return;
+    default:
+      return;
+  }
+}
+
+ast::Block Parser::parse_block() {
+  const size_t open = at_;
+  ast::Block block;
+  if (!expect(Kind::LeftBrace)) {
+    block.span = here();
+    return block;
+  }
+  const Nest nest(*this);
+  const With brackets(bracket_depth_, 0);
+  const With structs(no_struct_literal_, false);
+  const With formulas(in_formula_, false);
+  const With indices(in_index_, false);
+  const With heads(at_statement_head_, false);
+  const With joins(juxtapose_, Juxtapose::Never);
+  parse_statements(block.statements);
+  expect_close(Kind::RightBrace, open);
+  block.span = since(open);
+  return block;
+}
+
+ast::StmtPtr Parser::parse_statement() {
+  const Nest nest(*this);
+  const size_t first = at_;
+  ast::StmtPtr statement = at(Kind::Ident) ? parse_word_statement() : parse_keyword_statement();
+  if (statement == nullptr) statement = parse_expression_statement();
+  statement->span = since(first);
+  return statement;
+}
+
+ast::StmtPtr Parser::parse_keyword_statement() {
+  switch (peek().kind) {
+    case Kind::Let:
+      return parse_let();
+    case Kind::While:
+      return parse_while();
+    case Kind::For:
+      return parse_for();
+    case Kind::Return:
+      return parse_return();
+    case Kind::Fn:
+      return parse_fn();
+    case Kind::Loop: {
+      take();
+      auto loop = std::make_unique<ast::Loop>();
+      loop->body = parse_block();
+      return loop;
+    }
+    case Kind::Break:
+      take();
+      return std::make_unique<ast::Break>();
+    case Kind::Continue:
+      take();
+      return std::make_unique<ast::Continue>();
+    case Kind::Else:
+      error(DiagCode::UnexpectedElse, here());
+      take();
+      return std::make_unique<ast::ErrorStmt>();
+    default:
+      return nullptr;
+  }
+}
+
+// Words that begin a statement only together with what follows, so that they stay usable as names.
+ast::StmtPtr Parser::parse_word_statement() {
+  const std::string_view word = text(peek());
+  const bool name = name_follows(1);
+  const bool brace = at(Kind::LeftBrace, 1);
+  const bool quoted = at(Kind::String, 1) && !peek(1).newline_before;
+  const bool named_block = (name || quoted) && at(Kind::LeftBrace, 2);
+  if (word == "main" && brace) return parse_named_block<ast::Main>(false);
+  if (word == "test" && named_block) return parse_named_block<ast::Test>(true);
+  if (word == "bench" && named_block) return parse_named_block<ast::Bench>(true);
+  if (word == "import" && quoted) return parse_import();
+  if (word == "python" && at_word("import", 1) && name_follows(2)) return parse_python_import();
+  if (word == "struct" && name) return parse_struct();
+  if (word == "impl" && (name || at(Kind::Less, 1))) return parse_impl();
+  if (word == "tensor" && name) return parse_tensor();
+  if (word == "entity" && name) return parse_entity();
+  if (word == "relation" && name) return parse_relation();
+  if (word == "rule" && (name || at(Kind::Int, 1) || at(Kind::Float, 1))) return parse_rule_statement();
+  if (word == "query" && name) return parse_query_statement();
+  if ((word == "embedding" || word == "relation_embedding") && name) return parse_embedding();
+  if (word == "infer" && (name || brace)) return parse_infer();
+  if (word == "explain" && name) return parse_explain();
+  if (word == "learn" && brace) return parse_learn();
+  if (word == "with" && name && at(Kind::LeftBrace, 2)) return parse_with();
+  return nullptr;
+}
+
+template <typename T>
+ast::StmtPtr Parser::parse_named_block(bool has_name) {
+  take();
+  auto block = std::make_unique<T>();
+  if constexpr (!std::is_same_v<T, ast::Main>) {
+    if (has_name) block->name = name_or_string("a test or a benchmark");
+  }
+  block->body = parse_block();
+  return block;
+}
+
+// An expression, and what it turns out to be the beginning of: an assignment, an equation, a rule, a fact, a
+// query.
+ast::StmtPtr Parser::parse_expression_statement() {
+  const size_t first = at_;
+  const bool ends_itself = at(Kind::If) || at(Kind::Match) || at(Kind::LeftBrace);
+  const u32 marks = equation_marks_;
+  auto statement = std::make_unique<ast::ExprStmt>();
+  if (ends_itself) {
+    statement->value = parse_primary();
+    return statement;
+  }
+  if (at(Kind::RightParen) || at(Kind::RightBracket) || at(Kind::Comma)) {
+    error(DiagCode::ExpectedStatement, here(), found());
+    return std::make_unique<ast::ErrorStmt>();
+  }
+  ast::ExprPtr e;
+  {
+    const With heads(at_statement_head_, true);
+    e = parse_expression();
+  }
+  if (!panic_) {
+    AssignOp op{};
+    size_t length = 0;
+    if (rule_arrow_follows()) return parse_rule(std::move(e), nullptr, first);
+    if (assign_op_follows(op, length)) {
+      ast::StmtPtr assign = parse_assign(std::move(e), first);
+      if (equation_marks_ != marks) ast::as<ast::Assign>(*assign).is_equation = true;
+      return assign;
+    }
+  }
+  statement->value = std::move(e);
+  return statement;
+}
+
+// `max=`, `min=` and `avg=` are a word and a '=' that touch.
+bool Parser::assign_op_follows(AssignOp& op, size_t& length) const {
+  length = 1;
+  const auto is = [&op](AssignOp which) {
+    op = which;
+    return true;
+  };
+  switch (peek().kind) {
+    case Kind::Equal:
+      return is(AssignOp::Set);
+    case Kind::ColonEqual:
+      return is(AssignOp::Define);
+    case Kind::PlusEqual:
+      return is(AssignOp::Add);
+    case Kind::MinusEqual:
+      return is(AssignOp::Sub);
+    case Kind::StarEqual:
+      return is(AssignOp::Mul);
+    case Kind::SlashEqual:
+      return is(AssignOp::Div);
+    case Kind::PercentEqual:
+      return is(AssignOp::Mod);
+    case Kind::StarStarEqual:
+      return is(AssignOp::Pow);
+    case Kind::AtEqual:
+      return is(AssignOp::MatMul);
+    default:
+      break;
+  }
+  length = 2;
+  if (!name_follows(0) || !at(Kind::Equal, 1) || !touches(1)) return false;
+  if (at_word("max")) return is(AssignOp::Max);
+  if (at_word("min")) return is(AssignOp::Min);
+  if (at_word("avg")) return is(AssignOp::Average);
+  return false;
+}
+
+ast::StmtPtr Parser::parse_assign(ast::ExprPtr target, size_t first) {
+  check_target(*target);
+  auto assign = std::make_unique<ast::Assign>();
+  size_t length = 0;
+  assign_op_follows(assign->op, length);
+  const size_t op_first = at_;
+  for (size_t i = 0; i < length; ++i) take();
+  assign->op_span = since(op_first);
+  const bool projects = length == 2;
+  const ast::ExprKind kind = target->kind;
+  const bool indexed = kind == ast::ExprKind::Index || kind == ast::ExprKind::Call || projects;
+  const With joins(juxtapose_, indexed ? Juxtapose::Free : Juxtapose::Cautious);
+  assign->is_equation = projects;
+  assign->value = parse_expression();
+  assign->target = std::move(target);
+  assign->span = since(first);
+  return assign;
+}
+
+void Parser::check_target(const ast::Expr& target) {
+  switch (target.kind) {
+    case ast::ExprKind::Error:
+    case ast::ExprKind::Name:
+    case ast::ExprKind::Index:
+    case ast::ExprKind::Field:
+    case ast::ExprKind::Call:
+      return;
+    case ast::ExprKind::String:
+      if (ast::as<ast::String>(target).is_plain()) return;
+      break;
+    case ast::ExprKind::Tuple:
+      for (const ast::ExprPtr& item : ast::as<ast::Tuple>(target).items) check_target(*item);
+      return;
+    default:
+      break;
+  }
+  complain(DiagCode::BadAssignTarget, target.span, quoted(target.span));
+}
+
+void Parser::parse_bindings(std::vector<ast::Ident>& names, bool& is_tuple) {
+  const size_t open = at_;
+  if (eat(Kind::LeftParen)) {
+    is_tuple = true;
+    list(Kind::RightParen, open, [&] { names.push_back(expect_name("a variable")); });
+    return;
+  }
+  names.push_back(expect_name("a variable"));
+  while (!panic_ && eat(Kind::Comma)) {
+    is_tuple = true;
+    names.push_back(expect_name("a variable"));
+  }
+}
+
+ast::StmtPtr Parser::parse_let() {
+  take();
+  auto let = std::make_unique<ast::Let>();
+  parse_bindings(let->names, let->is_tuple);
+  if (!panic_ && eat(Kind::Colon)) let->type = parse_type();
+  const size_t value_first = at_;
+  if (panic_ || !(eat(Kind::Equal) || eat(Kind::ColonEqual) || expect(Kind::Equal))) {
+    let->value = error_expr(value_first);
+    return let;
+  }
+  const With joins(juxtapose_, Juxtapose::Cautious);
+  let->value = parse_expression();
+  return let;
+}
+
+ast::StmtPtr Parser::parse_while() {
+  take();
+  auto loop = std::make_unique<ast::While>();
+  loop->condition = parse_condition();
+  loop->body = parse_block();
+  return loop;
+}
+
+ast::StmtPtr Parser::parse_for() {
+  take();
+  auto loop = std::make_unique<ast::For>();
+  parse_bindings(loop->names, loop->is_tuple);
+  if (!panic_) expect(Kind::In);
+  const size_t iterable_first = at_;
+  if (panic_) {
+    loop->iterable = error_expr(iterable_first);
+  } else {
+    loop->iterable = at(Kind::LeftBrace) ? parse_set() : parse_condition();
+  }
+  loop->body = parse_block();
+  return loop;
+}
+
+ast::StmtPtr Parser::parse_return() {
+  take();
+  auto statement = std::make_unique<ast::Return>();
+  const bool bare = at(Kind::RightBrace) || at(Kind::Semicolon) || at(Kind::End) || at(Kind::Comma) ||
+                    peek().newline_before;
+  if (!bare) statement->value = parse_expression();
+  return statement;
+}
+
+ast::StmtPtr Parser::parse_with() {
+  take();
+  auto with = std::make_unique<ast::With>();
+  with->entity = expect_name("an entity set");
+  with->body = parse_block();
+  return with;
+}
+
+}  // namespace tl

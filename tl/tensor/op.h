@@ -1,0 +1,109 @@
+// What an op is: its name, signature, shape rule and kernels on one screen. tl/ops defines them; the
+// scheduler and the language know ops through this and nothing else.
+#pragma once
+
+#include <span>
+#include <string_view>
+
+#include "tl/base/result.h"
+#include "tl/tensor/attrs.h"
+#include "tl/tensor/shape.h"
+
+namespace tl {
+
+struct KernelCall;  // tl/device/kernel.h
+struct OpDef;
+struct View;
+
+// Tensors one op may take. Lists (concat) are built from pairs.
+inline constexpr int kMaxInputs = 6;
+
+enum class Backend : u8 { Reference, Cpu, Cuda };
+
+// What shape inference sees. In the checker dims may be kUnknownDim; the helpers below treat them as
+// "agrees".
+class InferContext {
+ public:
+  InferContext(std::span<const TensorType> inputs, const Attrs& attrs) : inputs_(inputs), attrs_(attrs) {}
+  int count() const { return static_cast<int>(inputs_.size()); }
+  const TensorType& input(int i) const { return inputs_[static_cast<size_t>(i)]; }
+  const Shape& shape(int i) const { return input(i).shape; }
+  const Attrs& attrs() const { return attrs_; }
+
+ private:
+  std::span<const TensorType> inputs_;
+  const Attrs& attrs_;
+};
+
+using InferFn = Result<TensorType> (*)(const InferContext&);
+
+// Two dims that must be equal; unknown agrees with anything.
+inline bool same_dim(i64 a, i64 b) {
+  return a == b || a == kUnknownDim || b == kUnknownDim;
+}
+
+// How a kernel's work is split among workers. Units are independent pieces of the output ([begin, end) of
+// them is one part); how they are grouped into parts never changes an element's arithmetic.
+struct Kernel {
+  // Computes units [call.begin, call.end). Null: the backend has no kernel for this op.
+  void (*run)(KernelCall& call) = nullptr;
+  // Number of units; default: output elements.
+  i64 (*units)(const KernelCall& call) = nullptr;
+  // Rough cost of one unit in nanoseconds on one core; default: 1. Decides how many parts are worth their
+  // overhead.
+  double (*unit_cost)(const KernelCall& call) = nullptr;
+  // Names the op that must convert input `i` first (a packed format the kernel wants), or null. The planner
+  // shares one conversion among all commands that want it.
+  const OpDef* (*prepare)(int i, std::span<const TensorType> inputs) = nullptr;
+};
+
+// What a kernel needs of its inputs' memory; the planner inserts copies where a view does not comply.
+enum class Layout : u8 {
+  Any,         // reads through strides (all of a unit's addressing is by strides)
+  Rows,        // the last axis has stride 1; other axes by strides
+  Contiguous,  // row order without gaps
+};
+
+// How the output relates to memory.
+enum class OpKind : u8 {
+  Kernel,  // computes into memory of its own
+  View,    // no memory of its own: `view` maps input 0's layout
+  Append,  // input 0 with rows added at the end of axis 0, in place where nobody has appended there before
+  Elementwise,  // Kernel whose element i depends on the inputs' element i only (after broadcasting): may be
+                // fused
+};
+
+struct OpDef {
+  std::string_view name;
+  // "(x: tensor, weight: tensor, eps: float = 1e-5) -> tensor". Parameter types: tensor, int, float, bool,
+  // dtype, ints, string; `tensor...` takes the remaining arguments. Tensors become inputs, the others
+  // attributes, in this order.
+  std::string_view signature;
+  std::string_view doc;      // one line
+  std::string_view example;  // "softmax([0.0, 0.0])  //~ [0.5000 0.5000] shape=[2] float32"; run by a test
+  InferFn infer = nullptr;
+  OpKind kind = OpKind::Kernel;
+  Layout layout = Layout::Contiguous;
+  Kernel reference = {};
+  Kernel cpu = {};
+  // For OpKind::View: strides and offset (in elements) of the result. Empty strides-optional: a copy is
+  // needed first.
+  bool (*view)(const View& in, const TensorType& out, const Attrs& attrs, View& result) = nullptr;
+  // For OpKind::Elementwise: the code the fused interpreter executes (tl/ops/elementwise/scalar_ops.def), or
+  // -1.
+  int fused_code = -1;
+  // Bit i: input i may be quantised blocks. Where it may not, the planner converts the input to float32
+  // first.
+  u32 quantised_inputs = 0;
+  bool is_random = false;    // its last two attributes are a seed and a position, drawn when it is called
+  bool is_internal = false;  // not callable from a program (conversions the planner inserts)
+};
+
+// A strided window into a buffer, in elements of the tensor's type.
+struct View {
+  Shape shape;
+  Strides strides;
+  i64 offset = 0;
+};
+
+}  // namespace tl

@@ -1,0 +1,49 @@
+// Shapes, strides and broadcasting. A dim of kUnknownDim is not known yet (the checker's case, never at run
+// time).
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "tl/base/inline_vector.h"
+#include "tl/tensor/dtype.h"
+
+namespace tl {
+
+inline constexpr int kMaxRank = 8;
+inline constexpr i64 kUnknownDim = -1;
+
+using Dims = InlineVector<i64, kMaxRank>;
+using Shape = Dims;
+using Strides = Dims;  // in elements
+
+// dtype and dims of a tensor; what shape inference maps to.
+struct TensorType {
+  DType dtype = DType::F32;
+  Shape shape;
+  bool rank_known = true;  // false only in the checker
+
+  bool operator==(const TensorType&) const = default;
+  int rank() const { return shape.size(); }
+};
+
+i64 numel(const Shape& shape);
+bool is_known(const Shape& shape);
+Strides contiguous_strides(const Shape& shape);
+// True where elements lie in row order without gaps (dims of 1 may have any stride).
+bool is_contiguous(const Shape& shape, const Strides& strides);
+
+// NumPy's rule. Unknown dims agree with anything. Empty if the shapes do not fit.
+std::optional<Shape> broadcast(const Shape& a, const Shape& b);
+// Strides that read a tensor of `from` as one of `to`: 0 along broadcast axes.
+Strides broadcast_strides(const Shape& from, const Strides& strides, const Shape& to);
+// Strides that view a tensor as another shape of the same size, or empty if only a copy can.
+std::optional<Strides> reshape_strides(const Shape& from, const Strides& strides, const Shape& to);
+
+// -1 counts from the end; empty if out of range.
+std::optional<int> normalise_axis(i64 axis, int rank);
+
+std::string to_string(const Shape& shape);      // [2, 3], unknown dims as ?
+std::string to_string(const TensorType& type);  // float32[2, 3]
+
+}  // namespace tl

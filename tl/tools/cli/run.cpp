@@ -1,0 +1,125 @@
+// tl run, check and the programs of the standard library.
+#include <editline/readline.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <csignal>
+#include <cstdlib>
+
+#include "tl/api/paths.h"
+#include "tl/diag/print.h"
+#include "tl/tools/cli/commands.h"
+
+namespace tl::cli {
+namespace {
+
+std::atomic<int> g_interrupts{0};
+static_assert(std::atomic<int>::is_always_lock_free);
+
+// The first Ctrl-C is the program's to see; a third in a row ends it whatever it is doing.
+extern "C" void on_interrupt(int) {
+  if (g_interrupts.fetch_add(1) >= 2) _exit(kInterrupted);
+}
+
+void catch_interrupts() {
+  struct sigaction action {};
+  action.sa_handler = on_interrupt;
+  sigaction(SIGINT, &action, nullptr);
+}
+
+std::optional<std::string> ask_terminal(const std::string& prompt) {
+  char* line = readline(prompt.c_str());
+  if (line == nullptr) return std::nullopt;
+  std::string text = line;
+  if (!text.empty()) add_history(line);
+  std::free(line);
+  return text;
+}
+
+std::optional<std::string> ask_pipe(const std::string&) {
+  std::string text;
+  for (int c; (c = std::getc(stdin)) != EOF;) {
+    if (c == '\n') return text;
+    text += static_cast<char>(c);
+  }
+  return text.empty() ? std::nullopt : std::optional(text);
+}
+
+int exit_code_of(const Outcome& outcome) {
+  if (outcome.output_closed) return kOk;  // `tl … | head` ends quietly
+  std::fputs(outcome.messages.c_str(), stderr);
+  if (outcome.program_is_wrong) return kProgramFailed;
+  return outcome.failure ? cli::exit_code_of(outcome.failure->code) : outcome.exit_code;
+}
+
+}  // namespace
+
+int exit_code_of(Code code) {
+  switch (code) {
+    case Code::BadFile:
+    case Code::Unsupported:
+    case Code::Io:
+    case Code::OutOfMemory:
+    case Code::Device:
+      return kEnvironment;
+    case Code::BadProgram:
+      return kProgramFailed;
+    case Code::Interrupted:
+      return kInterrupted;
+  }
+  return kProgramFailed;
+}
+
+bool wants_colour() {
+  const char* no = std::getenv("NO_COLOR");
+  return isatty(STDERR_FILENO) == 1 && (no == nullptr || *no == '\0');
+}
+
+int report(const Error& error) {
+  std::fputs(render(error, SourceFiles(), {.colour = wants_colour()}).c_str(), stderr);
+  return exit_code_of(error.code);
+}
+
+Result<std::string> read_all(std::FILE* in, const std::string& name) {
+  std::string text;
+  char buffer[1 << 16];
+  for (size_t n; (n = std::fread(buffer, 1, sizeof buffer, in)) > 0;) text.append(buffer, n);
+  if (std::ferror(in) != 0) return fail(Code::Io, "cannot read {}", name);
+  return text;
+}
+
+int run_program(const RunArgs& args) {
+  catch_interrupts();
+  const bool terminal = isatty(STDIN_FILENO) == 1 && isatty(STDOUT_FILENO) == 1;
+  const SessionHooks hooks{.ask = terminal ? ask_terminal : ask_pipe, .interrupts = &g_interrupts};
+  return exit_code_of(run_file(args.session, hooks, args.file, args.args, wants_colour()));
+}
+
+int run_std(const SessionOptions& options, const std::string& program, const std::string& model,
+            std::vector<std::string> args) {
+  Result<std::string> path = find_model(model);
+  if (!path.ok()) return report(path.error());
+  args.insert(args.begin(), path.value());
+  return run_program({options, share_dir() + "/std/" + program + ".tl", std::move(args)});
+}
+
+int check(const std::vector<std::string>& files, bool json) {
+  int code = kOk;
+  for (const std::string& file : files) {
+    CheckResult result;
+    check_file(file, result);
+    if (result.failure) {
+      code = report(*result.failure);
+      continue;
+    }
+    if (json) {
+      std::fputs(render_json(result.diagnostics, result.files).c_str(), stdout);
+    } else {
+      std::fputs(render(result.diagnostics, result.files, {.colour = wants_colour()}).c_str(), stderr);
+    }
+    if (result.diagnostics.has_errors() && code == kOk) code = kProgramFailed;
+  }
+  return code;
+}
+
+}  // namespace tl::cli

@@ -1,0 +1,225 @@
+#include "tl/value/value.h"
+
+#include <algorithm>
+
+namespace tl::lang {
+
+void destroy(Object* object) {
+  thread_local std::vector<Object*> dead;
+  thread_local bool draining = false;
+  if (draining) {
+    dead.push_back(object);
+    return;
+  }
+  draining = true;
+  delete object;
+  while (!dead.empty()) {
+    Object* next = dead.back();
+    dead.pop_back();
+    delete next;
+  }
+  draining = false;
+}
+
+i64 Range::size() const {
+  if (step > 0)
+    return end <= begin ? 0
+                        : static_cast<i64>((static_cast<u64>(end) - static_cast<u64>(begin) - 1) /
+                                           static_cast<u64>(step)) +
+                              1;
+  return end >= begin ? 0
+                      : static_cast<i64>((static_cast<u64>(begin) - static_cast<u64>(end) - 1) /
+                                         (0 - static_cast<u64>(step))) +
+                            1;
+}
+
+int StructType::find(std::string_view field) const {
+  const auto it = std::find(fields.begin(), fields.end(), field);
+  return it == fields.end() ? -1 : static_cast<int>(it - fields.begin());
+}
+
+Value make_string(std::string text) {
+  return Value(new String(std::move(text)));
+}
+
+Value make_list(std::vector<Value> items) {
+  auto* list = new List;
+  list->items = std::move(items);
+  return Value(list);
+}
+
+Value make_ints(std::span<const i64> values) {
+  auto* list = new List;
+  list->items.assign(values.begin(), values.end());
+  return Value(list);
+}
+
+Value make_tuple(std::vector<Value> items) {
+  auto* tuple = new Tuple;
+  tuple->items = std::move(items);
+  return Value(tuple);
+}
+
+Value make_tensor(Tensor tensor) {
+  return Value(new TensorValue(std::move(tensor)));
+}
+
+const Tensor* tensor_of(const Value& value) {
+  const auto* t = value.get_if<TensorValue>();
+  return t != nullptr ? &t->tensor : nullptr;
+}
+
+static std::string object_type_name(const Value& value) {
+  switch (value.object()->kind) {
+    case ObjectKind::String:
+      return "string";
+    case ObjectKind::List:
+      return "list";
+    case ObjectKind::Tuple:
+      return "tuple";
+    case ObjectKind::Range:
+      return "range";
+    case ObjectKind::Tensor:
+      return to_string(value.as<TensorValue>().tensor.type());
+    case ObjectKind::Struct:
+      return value.as<Struct>().type.name;
+    case ObjectKind::Function:
+    case ObjectKind::Builtin:
+      return "function";
+    case ObjectKind::Cell:
+      return "cell";
+    case ObjectKind::Model:
+      return "Model";
+    case ObjectKind::ModelPath:
+      return "part of a Model";
+    case ObjectKind::Metadata:
+      return "metadata";
+    case ObjectKind::Tokenizer:
+      return "Tokenizer";
+    case ObjectKind::StreamDecoder:
+      return "StreamDecoder";
+    case ObjectKind::KVCache:
+      return "KVCache";
+    case ObjectKind::NpyWriter:
+      return "NpyWriter";
+  }
+  return "?";
+}
+
+std::string type_name(const Value& value) {
+  switch (value.tag()) {
+    case Tag::Empty:
+      return "nothing";
+    case Tag::Unit:
+      return "void";
+    case Tag::Int:
+      return "int";
+    case Tag::Float:
+      return "float";
+    case Tag::Bool:
+      return "bool";
+    case Tag::DType:
+      return "dtype";
+    case Tag::Object:
+      return object_type_name(value);
+  }
+  return "?";
+}
+
+static Result<bool> equal_at(const Value& a, const Value& b, int depth);
+
+static Result<bool> equal_items(std::span<const Value> a, std::span<const Value> b, int depth) {
+  if (a.size() != b.size()) return false;
+  for (size_t i = 0; i < a.size(); ++i) {
+    TL_TRY(const bool same, equal_at(a[i], b[i], depth + 1));
+    if (!same) return false;
+  }
+  return true;
+}
+
+// A range equals the list of its ints.
+static std::vector<Value> expand(const Value& v) {
+  if (const auto* list = v.get_if<List>()) return list->items;
+  const Range& range = v.as<Range>();
+  std::vector<Value> items;
+  for (i64 i = 0; i < range.size(); ++i) items.emplace_back(range.at(i));
+  return items;
+}
+
+static Result<bool> equal_objects(const Value& a, const Value& b, int depth) {
+  const auto is_sequence = [](const Value& v) { return v.is(ObjectKind::List) || v.is(ObjectKind::Range); };
+  if (is_sequence(a) && is_sequence(b)) {
+    if (a.is(ObjectKind::List) && b.is(ObjectKind::List)) {
+      return equal_items(a.as<List>().items, b.as<List>().items, depth);
+    }
+    return equal_items(expand(a), expand(b), depth);
+  }
+  if (a.object()->kind != b.object()->kind) return false;
+  switch (a.object()->kind) {
+    case ObjectKind::String:
+      return a.as<String>().text == b.as<String>().text;
+    case ObjectKind::Tuple:
+      return equal_items(a.as<Tuple>().items, b.as<Tuple>().items, depth);
+    case ObjectKind::Struct:
+      if (&a.as<Struct>().type != &b.as<Struct>().type) return false;
+      return equal_items(a.as<Struct>().fields, b.as<Struct>().fields, depth);
+    case ObjectKind::Tensor:
+      return fail(Code::BadProgram, "tensors inside a list cannot be compared at once");
+    default:
+      return false;
+  }
+}
+
+static Result<bool> equal_at(const Value& a, const Value& b, int depth) {
+  if (depth > kMaxNesting)
+    return fail(Code::BadProgram, "values nested more than {} deep cannot be compared", kMaxNesting);
+  if (a.is_number() && b.is_number()) {
+    if (a.is_int() && b.is_int()) return a.as_int() == b.as_int();
+    return a.number() == b.number();
+  }
+  if (a.tag() != b.tag()) return false;
+  switch (a.tag()) {
+    case Tag::Bool:
+      return a.as_bool() == b.as_bool();
+    case Tag::DType:
+      return a.as_dtype() == b.as_dtype();
+    case Tag::Object:
+      if (a.object() == b.object() && !a.is(ObjectKind::Tensor)) return true;
+      return equal_objects(a, b, depth);
+    default:
+      return true;
+  }
+}
+
+Result<bool> equal(const Value& a, const Value& b) {
+  return equal_at(a, b, 0);
+}
+
+// Bytes of the character that starts `text`: 1 for whatever is not well-formed UTF-8.
+static size_t char_bytes(std::string_view text) {
+  const auto lead = static_cast<u8>(text[0]);
+  const size_t size = lead < 0x80                   ? 1
+                      : lead >= 0xf0 && lead < 0xf8 ? 4
+                      : lead >= 0xe0                ? 3
+                      : lead >= 0xc0                ? 2
+                                                    : 1;
+  if (lead >= 0xf8 || size > text.size()) return 1;
+  for (size_t i = 1; i < size; ++i) {
+    if ((static_cast<u8>(text[i]) & 0xc0) != 0x80) return 1;
+  }
+  return size;
+}
+
+i64 count_chars(std::string_view text) {
+  i64 count = 0;
+  for (size_t at = 0; at < text.size(); at += char_bytes(text.substr(at))) ++count;
+  return count;
+}
+
+size_t char_offset(std::string_view text, i64 index) {
+  size_t at = 0;
+  for (; index > 0 && at < text.size(); --index) at += char_bytes(text.substr(at));
+  return at;
+}
+
+}  // namespace tl::lang

@@ -1,0 +1,208 @@
+// What a variable of a program can hold: 16 bytes, scalars in place, everything else a counted reference to
+// an Object. References are counted without atomics: values stay on the thread of their interpreter (tensors,
+// which may cross, are counted by tl/tensor).
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "tl/tensor/graph.h"
+
+namespace tl::lang {
+
+enum class Tag : u8 { Empty, Unit, Int, Float, Bool, DType, Object };
+
+enum class ObjectKind : u8 {
+  String,
+  List,
+  Tuple,
+  Range,
+  Tensor,
+  Struct,
+  Function,
+  Builtin,
+  Cell,
+  Model,
+  ModelPath,
+  Metadata,
+  Tokenizer,
+  StreamDecoder,
+  KVCache,
+  NpyWriter,
+};
+
+struct Object {
+  explicit Object(ObjectKind k) : kind(k) {}
+  Object(const Object&) = delete;
+  virtual ~Object() = default;
+
+  u32 references = 0;
+  const ObjectKind kind;
+};
+
+// Deletes an object nobody refers to; a long chain of objects is freed without recursion.
+void destroy(Object* object);
+
+class Value {
+ public:
+  Value() : bits_(0), tag_(Tag::Empty) {}
+  Value(i64 v) : int_(v), tag_(Tag::Int) {}
+  Value(f64 v) : float_(v), tag_(Tag::Float) {}
+  Value(bool v) : bits_(v ? 1 : 0), tag_(Tag::Bool) {}
+  Value(tl::DType v) : bits_(static_cast<u64>(v)), tag_(Tag::DType) {}
+  explicit Value(Object* o) : object_(o), tag_(Tag::Object) { ++o->references; }
+  Value(const char*) = delete;  // text is a String: make_string
+  static Value unit() {
+    Value v;
+    v.tag_ = Tag::Unit;
+    return v;
+  }
+
+  Value(const Value& other) : bits_(other.bits_), tag_(other.tag_) {
+    if (tag_ == Tag::Object) ++object_->references;
+  }
+  Value(Value&& other) noexcept : bits_(other.bits_), tag_(std::exchange(other.tag_, Tag::Empty)) {}
+  Value& operator=(const Value& other) {
+    Value copy(other);
+    swap(copy);
+    return *this;
+  }
+  Value& operator=(Value&& other) noexcept {
+    Value moved(std::move(other));
+    swap(moved);
+    return *this;
+  }
+  ~Value() { release(); }
+
+  void swap(Value& other) noexcept {
+    std::swap(bits_, other.bits_);
+    std::swap(tag_, other.tag_);
+  }
+  // Assignments of scalars for the interpreter's inner loop.
+  void set(i64 v) { release(), int_ = v, tag_ = Tag::Int; }
+  void set(f64 v) { release(), float_ = v, tag_ = Tag::Float; }
+  void set(bool v) { release(), bits_ = v ? 1 : 0, tag_ = Tag::Bool; }
+  void clear() { release(), tag_ = Tag::Empty; }
+
+  Tag tag() const { return tag_; }
+  bool is_empty() const { return tag_ == Tag::Empty; }
+  bool is_unit() const { return tag_ == Tag::Unit; }
+  bool is_int() const { return tag_ == Tag::Int; }
+  bool is_float() const { return tag_ == Tag::Float; }
+  bool is_bool() const { return tag_ == Tag::Bool; }
+  bool is_dtype() const { return tag_ == Tag::DType; }
+  bool is_number() const { return is_int() || is_float(); }
+  bool is_object() const { return tag_ == Tag::Object; }
+  bool is(ObjectKind kind) const { return tag_ == Tag::Object && object_->kind == kind; }
+
+  // Each for a value of that kind only.
+  i64 as_int() const { return int_; }
+  f64 as_float() const { return float_; }
+  bool as_bool() const { return bits_ != 0; }
+  tl::DType as_dtype() const { return static_cast<tl::DType>(bits_); }
+  Object* object() const { return object_; }
+  f64 number() const { return is_int() ? static_cast<f64>(int_) : float_; }
+
+  template <typename T>
+  T* get_if() const {
+    return is(T::kKind) ? static_cast<T*>(object_) : nullptr;
+  }
+  template <typename T>
+  T& as() const {
+    TL_DCHECK(is(T::kKind), "object of another kind");
+    return *static_cast<T*>(object_);
+  }
+
+ private:
+  void release() {
+    if (tag_ == Tag::Object && --object_->references == 0) destroy(object_);
+  }
+  union {
+    u64 bits_;
+    i64 int_;
+    f64 float_;
+    Object* object_;
+  };
+  Tag tag_;
+};
+static_assert(sizeof(Value) == 16);
+
+template <ObjectKind K>
+struct ObjectOf : Object {
+  static constexpr ObjectKind kKind = K;
+  ObjectOf() : Object(K) {}
+};
+
+// Immutable UTF-8 (bytes that are not UTF-8 are kept, and count as one character each).
+struct String : ObjectOf<ObjectKind::String> {
+  explicit String(std::string t) : text(std::move(t)) {}
+  const std::string text;
+};
+// Shared and mutable, as in Python: `b = a` makes b another name of the same list.
+struct List : ObjectOf<ObjectKind::List> {
+  std::vector<Value> items;
+  bool is_vec = false;  // made by IntVec::new() and its kin: prints as Vec[...]
+};
+struct Tuple : ObjectOf<ObjectKind::Tuple> {
+  std::vector<Value> items;
+};
+// The ints begin, begin + step, ... before end.
+struct Range : ObjectOf<ObjectKind::Range> {
+  Range(i64 b, i64 e, i64 s) : begin(b), end(e), step(s) {}
+  i64 size() const;
+  i64 at(i64 i) const { return begin + i * step; }
+  const i64 begin, end, step;  // step is not 0
+};
+struct TensorValue : ObjectOf<ObjectKind::Tensor> {
+  explicit TensorValue(Tensor t, bool literal = false) : tensor(std::move(t)), is_literal(literal) {}
+  const Tensor tensor;
+  const bool is_literal;  // a nested literal: takes the element type of the tensor it meets
+};
+// What the fields of a struct are called; owned by the program that declares it.
+struct StructType {
+  std::string name;
+  std::vector<std::string> fields;
+  int find(std::string_view field) const;  // -1: none
+};
+struct Struct : ObjectOf<ObjectKind::Struct> {
+  explicit Struct(const StructType& t) : type(t), fields(t.fields.size()) {}
+  const StructType& type;
+  std::vector<Value> fields;
+};
+// A variable that a closure shares with the function around it.
+struct Cell : ObjectOf<ObjectKind::Cell> {
+  Value value;
+};
+// A function of the program, with the cells it captured; `code` is the interpreter's.
+struct Function : ObjectOf<ObjectKind::Function> {
+  Function(const void* c, std::string_view n) : code(c), name(n) {}
+  const void* const code;
+  const std::string_view name;
+  std::vector<Value> captures;
+};
+
+Value make_string(std::string text);
+Value make_list(std::vector<Value> items);
+Value make_ints(std::span<const i64> values);
+Value make_tuple(std::vector<Value> items);
+Value make_tensor(Tensor tensor);
+
+// "int", "string", "list", "float32[2, 3]", "Point": as messages name it.
+std::string type_name(const Value& value);
+// Nesting that equality, printing and conversion follow; what is deeper fails there.
+inline constexpr int kMaxNesting = 200;
+// The tensor inside, or null.
+const Tensor* tensor_of(const Value& value);
+
+// Equality of everything but tensors (the operators see to those): numbers by value, lists and structs item
+// by item, functions and models by identity. Fails on tensors inside and beyond kMaxNesting.
+Result<bool> equal(const Value& a, const Value& b);
+
+// Characters of a text: offsets of code points; a byte that is not UTF-8 counts as one.
+i64 count_chars(std::string_view text);
+// The byte offset of character `index`, which is within [0, count_chars].
+size_t char_offset(std::string_view text, i64 index);
+
+}  // namespace tl::lang

@@ -103,6 +103,8 @@ struct Instr {
     b = static_cast<u16>(static_cast<u32>(v) & 0xffffu);
     c = static_cast<u16>(static_cast<u32>(v) >> 16);
   }
+  // c of AddInt.
+  i64 amount() const { return static_cast<i16>(c); }
 };
 static_assert(sizeof(Instr) == 8);
 

@@ -1,6 +1,7 @@
 #include "tl/interp/vm.h"
 
 #include <cstdlib>
+#include <functional>
 
 #include "tl/builtins/convert.h"
 #include "tl/builtins/kv_cache.h"
@@ -108,14 +109,8 @@ Result<Value> Vm::call_back(const Value& function, std::span<const Value> args) 
   return std::move(*base);
 }
 
-bool Vm::operate(const Instr& i, Value* base) {
-  const Operator op = static_cast<Operator>(static_cast<int>(i.op) - static_cast<int>(Op::Add));
-  Value result;
-  if (!take(apply_operator(ctx_, op, base[i.b], base[i.c]), result)) return false;
-  if ((i.takes & kTakesB) != 0) base[i.b].clear();
-  if ((i.takes & kTakesC) != 0) base[i.c].clear();
-  base[i.a] = std::move(result);
-  return true;
+bool Vm::fail_unset(u16 global) {
+  return fail_with(fail(Code::BadProgram, "'{}' is used before it has a value", program_.globals[global]));
 }
 
 bool Vm::slow_condition(const Value& value, bool& out) {
@@ -132,38 +127,55 @@ bool Vm::loop_point() {
   return true;
 }
 
-#define TL_ARITHMETIC(name, int_builtin, float_expression)       \
-  case Op::name: {                                               \
-    const Value &x = base[i.b], &y = base[i.c];                  \
-    if (x.is_int() && y.is_int()) {                              \
-      i64 r;                                                     \
-      if (!int_builtin(x.as_int(), y.as_int(), &r)) [[likely]] { \
-        base[i.a].set(r);                                        \
-        break;                                                   \
-      }                                                          \
-    } else if (x.is_float() && y.is_float()) {                   \
-      base[i.a].set(x.as_float() float_expression y.as_float()); \
-      break;                                                     \
-    }                                                            \
-    TL_SLOW(operate(i, base));                                   \
-    break;                                                       \
-  }
+namespace {
 
-#define TL_COMPARISON(name, symbol)                    \
-  case Op::name: {                                     \
-    const Value &x = base[i.b], &y = base[i.c];        \
-    if (x.is_int() && y.is_int()) {                    \
-      base[i.a].set(x.as_int() symbol y.as_int());     \
-    } else if (x.is_float() && y.is_float()) {         \
-      base[i.a].set(x.as_float() symbol y.as_float()); \
-    } else {                                           \
-      TL_SLOW(operate(i, base));                       \
-    }                                                  \
-    break;                                             \
+// a = b op c for two ints, unless the result overflows, and for two floats; false where it is neither.
+template <Op op>
+bool calculate(const Instr& i, Value* base) {
+  const Value &x = base[i.b], &y = base[i.c];
+  if (x.is_int() && y.is_int()) {
+    const i64 a = x.as_int(), b = y.as_int();
+    i64 r;
+    if (op == Op::Add   ? __builtin_add_overflow(a, b, &r)
+        : op == Op::Sub ? __builtin_sub_overflow(a, b, &r)
+                        : __builtin_mul_overflow(a, b, &r)) [[unlikely]]
+      return false;
+    base[i.a].set(r);
+  } else if (x.is_float() && y.is_float()) {
+    const f64 a = x.as_float(), b = y.as_float();
+    base[i.a].set(op == Op::Add ? a + b : op == Op::Sub ? a - b : a * b);
+  } else {
+    return false;
   }
+  return true;
+}
 
-// Anything that may fail or look at the program's place: the frame's pc and the context's span are brought up
-// to date.
+// a = whether b and c, two ints or two floats, compare so; false where they are neither.
+template <typename Compare>
+bool compare(const Instr& i, Value* base, Compare holds) {
+  const Value &x = base[i.b], &y = base[i.c];
+  if (x.is_int() && y.is_int()) {
+    base[i.a].set(holds(x.as_int(), y.as_int()));
+  } else if (x.is_float() && y.is_float()) {
+    base[i.a].set(holds(x.as_float(), y.as_float()));
+  } else {
+    return false;
+  }
+  return true;
+}
+
+// The item of a list at an int within it, else null.
+Value* list_item(const Value& object, const Value& at) {
+  if (!at.is_int() || !object.is(ObjectKind::List)) return nullptr;
+  auto& items = object.as<List>().items;
+  const auto index = static_cast<u64>(at.as_int());  // a negative one becomes too large
+  return index < items.size() ? &items[index] : nullptr;
+}
+
+}  // namespace
+
+// For what may fail or look at the program's place: brings the frame's pc and the context's span up to date.
+// A macro because a function could not leave the loop.
 #define TL_SLOW(expression)                                       \
   do {                                                            \
     frames_.back().pc = pc;                                       \
@@ -172,36 +184,19 @@ bool Vm::loop_point() {
       goto failed;                                                \
   } while (false)
 
-#define TL_FRAME()                     \
-  do {                                 \
-    const Frame& top = frames_.back(); \
-    proto = top.proto;                 \
-    code = proto->code.data();         \
-    pc = top.pc;                       \
-    base = top.base;                   \
-  } while (false)
-
-// A call may have pushed a frame; its code runs next.
-#define TL_CALL(expression) \
-  do {                      \
-    TL_SLOW(expression);    \
-    TL_FRAME();             \
-  } while (false)
-
-#define TL_TAKEN()                                   \
-  do {                                               \
-    if ((i.takes & kTakesB) != 0) base[i.b].clear(); \
-    if ((i.takes & kTakesC) != 0) base[i.c].clear(); \
-  } while (false)
-
+// Longer than a screen because it is the dispatch loop: what must be fast is inline, the rest is one call.
 bool Vm::execute(size_t depth) {
   const Proto* proto;
   const Instr* code;
   const Instr* pc;
   Value* base;
-  TL_FRAME();
+enter_frame:
+  proto = frames_.back().proto;
+  code = proto->code.data();
+  pc = frames_.back().pc;
+  base = frames_.back().base;
   while (true) {
-    const Instr i = *pc++;
+    const Instr& i = *pc++;
     switch (i.op) {
       case Op::LoadConstant:
         base[i.a] = proto->constants[i.b];
@@ -234,10 +229,7 @@ bool Vm::execute(size_t depth) {
         break;
       case Op::GetGlobal: {
         const Value& global = globals_[i.b];
-        if (global.is_empty()) [[unlikely]] {
-          TL_SLOW(
-              fail_with(fail(Code::BadProgram, "'{}' is used before it has a value", program_.globals[i.b])));
-        }
+        if (global.is_empty()) TL_SLOW(fail_unset(i.b));
         base[i.a] = global;
         break;
       }
@@ -269,15 +261,15 @@ bool Vm::execute(size_t depth) {
         base[i.a] = frames_.back().closure->captures[i.b];
         break;
 
-        TL_ARITHMETIC(Add, __builtin_add_overflow, +)
-        TL_ARITHMETIC(Sub, __builtin_sub_overflow, -)
-        TL_ARITHMETIC(Mul, __builtin_mul_overflow, *)
-        TL_COMPARISON(Equal, ==)
-        TL_COMPARISON(NotEqual, !=)
-        TL_COMPARISON(Less, <)
-        TL_COMPARISON(LessEqual, <=)
-        TL_COMPARISON(Greater, >)
-        TL_COMPARISON(GreaterEqual, >=)
+      case Op::Add:
+        if (!calculate<Op::Add>(i, base)) TL_SLOW(operate(i, base));
+        break;
+      case Op::Sub:
+        if (!calculate<Op::Sub>(i, base)) TL_SLOW(operate(i, base));
+        break;
+      case Op::Mul:
+        if (!calculate<Op::Mul>(i, base)) TL_SLOW(operate(i, base));
+        break;
       case Op::Div: {
         const Value &x = base[i.b], &y = base[i.c];
         if (x.is_float() && y.is_float() && y.as_float() != 0) {
@@ -298,55 +290,33 @@ bool Vm::execute(size_t depth) {
         }
         break;
       }
-      case Op::Pow:
-      case Op::MatMul:
-        TL_SLOW(operate(i, base));
-        break;
       case Op::AddInt: {
         const Value& x = base[i.b];
         i64 r;
-        if (x.is_int() && !__builtin_add_overflow(x.as_int(), i64{static_cast<i16>(i.c)}, &r)) [[likely]] {
+        if (x.is_int() && !__builtin_add_overflow(x.as_int(), i.amount(), &r)) [[likely]]
           base[i.a].set(r);
-        } else {
-          const i64 amount = static_cast<i16>(i.c);
-          Value result;
-          TL_SLOW(take(apply_operator(ctx_, amount < 0 ? Operator::Sub : Operator::Add, base[i.b],
-                                      Value(std::abs(amount))),
-                       result));
-          if ((i.takes & kTakesB) != 0) base[i.b].clear();
-          base[i.a] = std::move(result);
-        }
+        else
+          TL_SLOW(add_amount(i, base));
         break;
       }
-      case Op::Negate: {
-        Value result;
-        TL_SLOW(take(lang::negate(ctx_, base[i.b]), result));
-        TL_TAKEN();
-        base[i.a] = std::move(result);
+      case Op::Equal:
+        if (!compare(i, base, std::equal_to())) TL_SLOW(operate(i, base));
         break;
-      }
-      case Op::Not: {
-        Value result;
-        TL_SLOW(take(lang::logical_not(ctx_, base[i.b]), result));
-        TL_TAKEN();
-        base[i.a] = std::move(result);
+      case Op::NotEqual:
+        if (!compare(i, base, std::not_equal_to())) TL_SLOW(operate(i, base));
         break;
-      }
-      case Op::Approximately: {
-        Value result;
-        TL_SLOW(take(lang::approximately(ctx_, base[i.b], base[i.c]), result));
-        TL_TAKEN();
-        base[i.a] = std::move(result);
+      case Op::Less:
+        if (!compare(i, base, std::less())) TL_SLOW(operate(i, base));
         break;
-      }
-      case Op::In:
-      case Op::NotIn: {
-        bool inside = false;
-        TL_SLOW(take(lang::contains(ctx_, base[i.b], base[i.c]), inside));
-        TL_TAKEN();
-        base[i.a].set(inside == (i.op == Op::In));
+      case Op::LessEqual:
+        if (!compare(i, base, std::less_equal())) TL_SLOW(operate(i, base));
         break;
-      }
+      case Op::Greater:
+        if (!compare(i, base, std::greater())) TL_SLOW(operate(i, base));
+        break;
+      case Op::GreaterEqual:
+        if (!compare(i, base, std::greater_equal())) TL_SLOW(operate(i, base));
+        break;
 
       case Op::Jump:
         pc = code + i.wide();
@@ -375,13 +345,6 @@ bool Vm::execute(size_t depth) {
       case Op::JumpIfGiven:
         if (!base[i.a].is_empty()) pc = code + i.wide();
         break;
-      case Op::Cast: {
-        Value result;
-        TL_SLOW(cast(proto->casts[i.c], base[i.b], result));
-        TL_TAKEN();
-        base[i.a] = std::move(result);
-        break;
-      }
       case Op::Coerce: {
         const TypeSpec& spec = proto->types[i.b];
         const Value& v = base[i.a];
@@ -391,112 +354,27 @@ bool Vm::execute(size_t depth) {
         break;
       }
 
-      case Op::MakeList:
-      case Op::MakeTuple: {
-        std::vector<Value> items(std::make_move_iterator(base + i.b),
-                                 std::make_move_iterator(base + i.b + i.c));
-        if (i.op == Op::MakeTuple) {
-          base[i.a] = lang::make_tuple(std::move(items));
-        } else if (i.takes != 0) {
-          Value result;
-          TL_SLOW(make_tensor_literal(std::move(items), result));
-          base[i.a] = std::move(result);
+      case Op::Index:
+        if (const Value* found = list_item(base[i.b], base[i.c])) [[likely]] {
+          Value item = *found;
+          clear_taken(i, base);
+          base[i.a] = std::move(item);
         } else {
-          base[i.a] = make_number_list(std::move(items));
+          TL_SLOW(look_up(i, base));
         }
         break;
-      }
-      case Op::MakeRange: {
-        i64 first = 0, last = 0;
-        TL_SLOW(take(lang::to_int(ctx_, base[i.b]), first) && take(lang::to_int(ctx_, base[i.b + 1]), last));
-        base[i.a] = Value(new lang::Range(first, i.c != 0 && last < INT64_MAX ? last + 1 : last, 1));
-        break;
-      }
-      case Op::RepeatList: {
-        Value result;
-        const Value args[] = {base[i.b], base[i.c]};
-        TL_SLOW(take(call_positional(*lang::find_builtin("filled"), ctx_, args), result));
-        base[i.a] = std::move(result);
-        break;
-      }
-      case Op::MakeStruct: {
-        Value result;
-        TL_SLOW(make_struct(*program_.structs[i.b], base + i.c, result));
-        base[i.a] = std::move(result);
-        break;
-      }
-      case Op::MakeClosure: {
-        Value result;
-        make_closure(frames_.back(), proto->closures[i.b], result);
-        base[i.a] = std::move(result);
-        break;
-      }
-      case Op::Interpolate: {
-        Value result;
-        TL_SLOW(interpolate(proto->texts[i.b], base + i.c, result));
-        base[i.a] = std::move(result);
-        break;
-      }
-
-      case Op::Index: {
-        const Value &object = base[i.b], &at = base[i.c];
-        if (at.is_int() && object.is(ObjectKind::List)) [[likely]] {
-          const auto& items = object.as<List>().items;
-          const i64 index = at.as_int();
-          if (index >= 0 && index < static_cast<i64>(items.size())) {
-            Value item = items[static_cast<size_t>(index)];
-            TL_TAKEN();
-            base[i.a] = std::move(item);
-            break;
-          }
-        }
-        Value result;
-        const lang::IndexItem item{.value = at};
-        TL_SLOW(take(lang::index(ctx_, object, {&item, 1}), result));
-        TL_TAKEN();
-        base[i.a] = std::move(result);
-        break;
-      }
-      case Op::IndexMany: {
-        Value result;
-        TL_SLOW(index_many(proto->indices[i.c], base, base[i.b], result));
-        if ((i.takes & kTakesB) != 0) base[i.b].clear();
-        base[i.a] = std::move(result);
-        break;
-      }
-      case Op::SetIndex: {
-        const Value& at = base[i.b];
-        if (at.is_int() && base[i.a].is(ObjectKind::List)) [[likely]] {
-          auto& items = base[i.a].as<List>().items;
-          if (at.as_int() >= 0 && at.as_int() < static_cast<i64>(items.size())) {
-            items[static_cast<size_t>(at.as_int())] = base[i.c];
-            break;
-          }
-        }
-        Value after;
-        TL_SLOW(take(lang::set_index(ctx_, base[i.a], {lang::IndexItem{.value = at}}, base[i.c]), after));
-        base[i.a] = std::move(after);
-        break;
-      }
-      case Op::SetIndexMany:
-        TL_SLOW(set_index_many(proto->indices[i.b], base, base[i.a], base[i.c]));
-        break;
-      case Op::GetField: {
-        Value result;
-        TL_SLOW(take(lang::get_field(ctx_, base[i.b], proto->names[i.c]), result));
-        if ((i.takes & kTakesB) != 0) base[i.b].clear();
-        base[i.a] = std::move(result);
-        break;
-      }
-      case Op::SetField:
-        TL_SLOW(set_field(base[i.a], proto->names[i.b], base[i.c]));
+      case Op::SetIndex:
+        if (Value* item = list_item(base[i.a], base[i.b])) [[likely]]
+          *item = base[i.c];
+        else
+          TL_SLOW(change_part(i, base));
         break;
 
       case Op::CallFn: {
         const CallSite& site = proto->calls[i.b];
-        TL_CALL(enter(*program_.protos[static_cast<size_t>(site.function)], base + i.c, site.count, i.a,
+        TL_SLOW(enter(*program_.protos[static_cast<size_t>(site.function)], base + i.c, site.count, i.a,
                       nullptr));
-        break;
+        goto enter_frame;
       }
       case Op::CallBuiltin: {
         const CallSite& site = proto->calls[i.b];
@@ -504,11 +382,11 @@ bool Vm::execute(size_t depth) {
         break;
       }
       case Op::CallMethod:
-        TL_CALL(call_method(proto->calls[i.b], base + i.c, i.a));
-        break;
+        TL_SLOW(call_method(proto->calls[i.b], base + i.c, i.a));
+        goto enter_frame;
       case Op::CallValue:
-        TL_CALL(call_value(proto->calls[i.b], base + i.c, i.a));
-        break;
+        TL_SLOW(call_value(proto->calls[i.b], base + i.c, i.a));
+        goto enter_frame;
       case Op::Return: {
         Value result = std::move(base[i.a]);
         const u16 dst = frames_.back().dst;
@@ -517,9 +395,8 @@ bool Vm::execute(size_t depth) {
           base[-1] = std::move(result);
           return true;
         }
-        TL_FRAME();
-        base[dst] = std::move(result);
-        break;
+        frames_.back().base[dst] = std::move(result);
+        goto enter_frame;
       }
 
       case Op::ForPrepare:
@@ -540,22 +417,41 @@ bool Vm::execute(size_t depth) {
         if (has) ++pc;
         break;
       }
+
+      case Op::Pow:
+      case Op::MatMul:
+        TL_SLOW(operate(i, base));
+        break;
+      case Op::Negate:
+      case Op::Not:
+      case Op::Approximately:
+      case Op::In:
+      case Op::NotIn:
+      case Op::Cast:
+        TL_SLOW(compute_value(i, base));
+        break;
+      case Op::MakeList:
+      case Op::MakeTuple:
+      case Op::MakeRange:
+      case Op::RepeatList:
+      case Op::MakeStruct:
+      case Op::MakeClosure:
+      case Op::Interpolate:
+        TL_SLOW(make_value(i, base));
+        break;
+      case Op::IndexMany:
+      case Op::GetField:
+        TL_SLOW(look_up(i, base));
+        break;
+      case Op::SetIndexMany:
+      case Op::SetField:
+        TL_SLOW(change_part(i, base));
+        break;
       case Op::Unpack:
-        TL_SLOW(unpack(base[i.b], base + i.a, i.c));
-        if ((i.takes & kTakesB) != 0) base[i.b].clear();
-        break;
-      case Op::IsTuple: {
-        const auto* tuple = base[i.b].get_if<lang::Tuple>();
-        base[i.a].set(tuple != nullptr && tuple->items.size() == i.c);
-        break;
-      }
-      case Op::IsStruct: {
-        const auto* object = base[i.b].get_if<lang::Struct>();
-        base[i.a].set(object != nullptr && &object->type == program_.structs[i.c].get());
-        break;
-      }
+      case Op::IsTuple:
+      case Op::IsStruct:
       case Op::NoMatch:
-        TL_SLOW(fail_with(fail(Code::BadProgram, "no arm of 'match' takes {}", type_name(base[i.a]))));
+        TL_SLOW(match_value(i, base));
         break;
     }
   }

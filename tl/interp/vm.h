@@ -42,7 +42,16 @@ class Vm {
                      size_t& given);
   Result<Value> call_back(const Value& function, std::span<const Value> args);
 
+  // Instructions that the loop leaves to others, by what they do; `base` is register 0.
   bool operate(const Instr& i, Value* base);
+  bool add_amount(const Instr& i, Value* base);
+  bool compute_value(const Instr& i, Value* base);
+  bool make_value(const Instr& i, Value* base);
+  bool look_up(const Instr& i, Value* base);
+  bool change_part(const Instr& i, Value* base);
+  bool match_value(const Instr& i, Value* base);
+
+  bool fail_unset(u16 global);
   bool slow_condition(const Value& value, bool& out);
   bool prepare_for(Value* state, bool counts);
   // `out` is the next item; `has` false at the end.
@@ -84,6 +93,12 @@ class Vm {
   int interrupt_limit_ = 1;
   int native_depth_ = 0;  // natives that are calling functions back
 };
+
+// Empties the operands of `i` that are its temporaries.
+inline void clear_taken(const Instr& i, Value* base) {
+  if ((i.takes & kTakesB) != 0) base[i.b].clear();
+  if ((i.takes & kTakesC) != 0) base[i.c].clear();
+}
 
 // A list as literals make it.
 Value make_number_list(std::vector<Value> items);

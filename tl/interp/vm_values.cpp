@@ -1,4 +1,4 @@
-// Instructions that build, take apart and convert values.
+// Instructions outside of the loop: they compute, build, take apart and convert values.
 #include <algorithm>
 #include <cmath>
 
@@ -286,6 +286,167 @@ bool Vm::coerce(Value& value, const TypeSpec& spec, std::string_view name) {
     return fail_with(unfit(lang::make_tensor(made), name, text_of_spec(spec)));
   if (tensor == nullptr || !(made == *tensor)) value = lang::make_tensor(std::move(made));
   return true;
+}
+
+// ---- Instructions -----------------------------------------------------------------------------------------
+
+bool Vm::operate(const Instr& i, Value* base) {
+  const auto op = static_cast<Operator>(static_cast<int>(i.op) - static_cast<int>(Op::Add));
+  Value result;
+  if (!take(apply_operator(ctx_, op, base[i.b], base[i.c]), result)) return false;
+  clear_taken(i, base);
+  base[i.a] = std::move(result);
+  return true;
+}
+
+bool Vm::add_amount(const Instr& i, Value* base) {
+  const Operator op = i.amount() < 0 ? Operator::Sub : Operator::Add;
+  Value result;
+  if (!take(apply_operator(ctx_, op, base[i.b], Value(std::abs(i.amount()))), result)) return false;
+  clear_taken(i, base);
+  base[i.a] = std::move(result);
+  return true;
+}
+
+bool Vm::compute_value(const Instr& i, Value* base) {
+  Value result;
+  bool done = false, inside = false;
+  switch (i.op) {
+    case Op::Negate:
+      done = take(lang::negate(ctx_, base[i.b]), result);
+      break;
+    case Op::Not:
+      done = take(lang::logical_not(ctx_, base[i.b]), result);
+      break;
+    case Op::Approximately:
+      done = take(lang::approximately(ctx_, base[i.b], base[i.c]), result);
+      break;
+    case Op::In:
+    case Op::NotIn:
+      done = take(lang::contains(ctx_, base[i.b], base[i.c]), inside);
+      result.set(inside == (i.op == Op::In));
+      break;
+    case Op::Cast:
+      done = cast(frames_.back().proto->casts[i.c], base[i.b], result);
+      break;
+    default:
+      TL_CHECK(false, "instruction {} computes no value", static_cast<int>(i.op));
+  }
+  if (!done) return false;
+  clear_taken(i, base);
+  base[i.a] = std::move(result);
+  return true;
+}
+
+bool Vm::make_value(const Instr& i, Value* base) {
+  const Proto& proto = *frames_.back().proto;
+  Value result;
+  switch (i.op) {
+    case Op::MakeList:
+    case Op::MakeTuple: {
+      std::vector<Value> items(std::make_move_iterator(base + i.b),
+                               std::make_move_iterator(base + i.b + i.c));
+      if (i.op == Op::MakeTuple)
+        result = lang::make_tuple(std::move(items));
+      else if (i.takes == 0)
+        result = make_number_list(std::move(items));
+      else if (!make_tensor_literal(std::move(items), result))
+        return false;
+      break;
+    }
+    case Op::MakeRange: {
+      i64 first = 0, last = 0;
+      if (!take(lang::to_int(ctx_, base[i.b]), first)) return false;
+      if (!take(lang::to_int(ctx_, base[i.b + 1]), last)) return false;
+      result = Value(new lang::Range(first, i.c != 0 && last < INT64_MAX ? last + 1 : last, 1));
+      break;
+    }
+    case Op::RepeatList: {
+      const Value args[] = {base[i.b], base[i.c]};
+      if (!take(call_positional(*lang::find_builtin("filled"), ctx_, args), result)) return false;
+      break;
+    }
+    case Op::MakeStruct:
+      if (!make_struct(*program_.structs[i.b], base + i.c, result)) return false;
+      break;
+    case Op::MakeClosure:
+      make_closure(frames_.back(), proto.closures[i.b], result);
+      break;
+    case Op::Interpolate:
+      if (!interpolate(proto.texts[i.b], base + i.c, result)) return false;
+      break;
+    default:
+      TL_CHECK(false, "instruction {} makes no value", static_cast<int>(i.op));
+  }
+  base[i.a] = std::move(result);
+  return true;
+}
+
+bool Vm::look_up(const Instr& i, Value* base) {
+  const Proto& proto = *frames_.back().proto;
+  Value result;
+  bool done = false;
+  switch (i.op) {
+    case Op::Index: {
+      const lang::IndexItem item{.value = base[i.c]};
+      done = take(lang::index(ctx_, base[i.b], {&item, 1}), result);
+      break;
+    }
+    case Op::IndexMany:
+      done = index_many(proto.indices[i.c], base, base[i.b], result);
+      break;
+    case Op::GetField:
+      done = take(lang::get_field(ctx_, base[i.b], proto.names[i.c]), result);
+      break;
+    default:
+      TL_CHECK(false, "instruction {} looks nothing up", static_cast<int>(i.op));
+  }
+  if (!done) return false;
+  clear_taken(i, base);
+  base[i.a] = std::move(result);
+  return true;
+}
+
+bool Vm::change_part(const Instr& i, Value* base) {
+  const Proto& proto = *frames_.back().proto;
+  switch (i.op) {
+    case Op::SetIndex: {
+      Value after;
+      if (!take(lang::set_index(ctx_, base[i.a], {lang::IndexItem{.value = base[i.b]}}, base[i.c]), after))
+        return false;
+      base[i.a] = std::move(after);
+      return true;
+    }
+    case Op::SetIndexMany:
+      return set_index_many(proto.indices[i.b], base, base[i.a], base[i.c]);
+    case Op::SetField:
+      return set_field(base[i.a], proto.names[i.b], base[i.c]);
+    default:
+      TL_CHECK(false, "instruction {} changes no part", static_cast<int>(i.op));
+  }
+}
+
+bool Vm::match_value(const Instr& i, Value* base) {
+  switch (i.op) {
+    case Op::Unpack:
+      if (!unpack(base[i.b], base + i.a, i.c)) return false;
+      clear_taken(i, base);
+      return true;
+    case Op::IsTuple: {
+      const auto* tuple = base[i.b].get_if<lang::Tuple>();
+      base[i.a].set(tuple != nullptr && tuple->items.size() == i.c);
+      return true;
+    }
+    case Op::IsStruct: {
+      const auto* object = base[i.b].get_if<lang::Struct>();
+      base[i.a].set(object != nullptr && &object->type == program_.structs[i.c].get());
+      return true;
+    }
+    case Op::NoMatch:
+      return fail_with(fail(Code::BadProgram, "no arm of 'match' takes {}", type_name(base[i.a])));
+    default:
+      TL_CHECK(false, "instruction {} matches nothing", static_cast<int>(i.op));
+  }
 }
 
 }  // namespace tl::interp

@@ -31,10 +31,14 @@ constexpr PhiloxWords philox(u64 seed, u64 position, u64 block) {
                     {static_cast<u32>(seed), static_cast<u32>(seed >> 32)});
 }
 
-// In [0, 1), all 24 or 53 bits of the significand used.
+// In [0, 1) and in (0, 1], the latter for logarithms; 24 bits, exact in float32.
 constexpr float philox_unit_f32(u32 word) {
   return static_cast<float>(word >> 8) * 0x1p-24f;
 }
+constexpr float philox_above_zero_f32(u32 word) {
+  return static_cast<float>((word >> 8) + 1) * 0x1p-24f;
+}
+// In [0, 1): the upper 53 bits of the two words as one of 64.
 constexpr double philox_unit_f64(u32 low, u32 high) {
   return static_cast<double>((u64{high} << 32 | low) >> 11) * 0x1p-53;
 }

@@ -38,6 +38,12 @@ TEST(Philox, UnitsStayBelowOne) {
   EXPECT_LT(philox_unit_f32(0xffffffffu), 1.0f);
   EXPECT_LT(philox_unit_f64(0xffffffffu, 0xffffffffu), 1.0);
   EXPECT_EQ(philox_unit_f64(0, 0x80000000u), 0.5);
+  EXPECT_EQ(philox_unit_f64(1u << 11, 0), 0x1p-53);
+}
+
+TEST(Philox, UnitsForLogarithmsAreAboveZero) {
+  EXPECT_EQ(philox_above_zero_f32(0), 0x1p-24f);
+  EXPECT_EQ(philox_above_zero_f32(0xffffffffu), 1.0f);
 }
 
 }  // namespace tl

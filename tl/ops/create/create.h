@@ -1,6 +1,7 @@
 // What the ops that make tensors share, and the kernels of the random ones.
 #pragma once
 
+#include "tl/base/philox.h"
 #include "tl/device/kernel.h"
 #include "tl/ops/ops.h"
 
@@ -11,6 +12,12 @@ inline constexpr i64 kMaxCreated = i64{1} << 44;
 
 // The dims a program named, if they are a shape.
 Result<Shape> checked_shape(const std::vector<i64>& dims, DType dtype);
+
+// Block `block` of the draw that the attributes of a random op describe.
+inline PhiloxWords random_block(const Attrs& attrs, i64 block) {
+  return philox(static_cast<u64>(attrs.int_at(1)), static_cast<u64>(attrs.int_at(2)),
+                static_cast<u64>(block));
+}
 
 namespace ref {
 void rand(KernelCall& call);

@@ -4,7 +4,6 @@
 #include <numbers>
 
 #include "tl/ops/create/create.h"
-#include "tl/ops/create/philox.h"
 
 namespace tl {
 namespace {
@@ -17,9 +16,10 @@ Result<TensorType> infer_random(const InferContext& c) {
   return TensorType{dtype, shape};
 }
 
-PhiloxBlock block_of(const Attrs& attrs, i64 block) {
-  return philox(static_cast<u64>(attrs.int_at(1)), static_cast<u64>(attrs.int_at(2)),
-                static_cast<u64>(block));
+// float64 has 53 bits: the upper 27 of one word, then the upper 26 of the next.
+double unit_f64(u32 first, u32 second) {
+  const u64 bits = u64{first >> 5} << 37 | u64{second >> 6} << 11;
+  return philox_unit_f64(static_cast<u32>(bits), static_cast<u32>(bits >> 32));
 }
 
 i64 block_units(const KernelCall& call) {
@@ -38,10 +38,10 @@ namespace ref {
 
 void rand(KernelCall& call) {
   for (i64 i = 4 * call.begin; i < std::min(4 * call.end, call.out.numel()); ++i) {
-    const PhiloxBlock words = block_of(*call.attrs, call.out.dtype == DType::F64 ? i / 2 : i / 4);
+    const PhiloxWords words = random_block(*call.attrs, call.out.dtype == DType::F64 ? i / 2 : i / 4);
     const auto at = static_cast<size_t>(i % 4);
     const double u = call.out.dtype == DType::F64 ? unit_f64(words[at % 2 * 2], words[at % 2 * 2 + 1])
-                                                  : static_cast<double>(unit_f32(words[at]));
+                                                  : static_cast<double>(philox_unit_f32(words[at]));
     store_from_double(call.out.dtype, call.out.data, i, u);
   }
 }
@@ -52,14 +52,14 @@ void randn(KernelCall& call) {
     double u, v;
     bool is_sine = false;
     if (call.out.dtype == DType::F64) {
-      const PhiloxBlock words = block_of(*call.attrs, i);
+      const PhiloxWords words = random_block(*call.attrs, i);
       u = 1 - unit_f64(words[0], words[1]);
       v = unit_f64(words[2], words[3]);
     } else {
-      const PhiloxBlock words = block_of(*call.attrs, i / 4);
+      const PhiloxWords words = random_block(*call.attrs, i / 4);
       const auto pair = static_cast<size_t>(i % 4 / 2 * 2);
-      u = static_cast<double>(unit_above_zero_f32(words[pair]));
-      v = static_cast<double>(unit_f32(words[pair + 1]));
+      u = static_cast<double>(philox_above_zero_f32(words[pair]));
+      v = static_cast<double>(philox_unit_f32(words[pair + 1]));
       is_sine = i % 2 != 0;
     }
     const double angle = 2 * std::numbers::pi * v, radius = std::sqrt(-2 * std::log(u));

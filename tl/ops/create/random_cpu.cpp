@@ -1,31 +1,25 @@
 // Sixteen elements at a time: four blocks of Philox, then vector arithmetic. Units are blocks.
 #include "tl/backend/cpu/simd.h"
 #include "tl/ops/create/create.h"
-#include "tl/ops/create/philox.h"
 
 #ifndef TL_SIMD
 #define TL_SIMD_FILE "tl/ops/create/random_cpu.cpp"
 
 namespace tl::cpu {
 
-static PhiloxBlock block_of(const Attrs& attrs, i64 block) {
-  return philox(static_cast<u64>(attrs.int_at(1)), static_cast<u64>(attrs.int_at(2)),
-                static_cast<u64>(block));
-}
-
 // The numbers that the elements of blocks [block, min(block + 4, end)) are made of.
 static void unit_numbers(const Attrs& attrs, i64 block, i64 end, float* u) {
   for (i64 b = block; b < std::min(block + 4, end); ++b, u += 4) {
-    const PhiloxBlock words = block_of(attrs, b);
-    for (size_t i = 0; i < 4; ++i) u[i] = unit_f32(words[i]);
+    const PhiloxWords words = random_block(attrs, b);
+    for (size_t i = 0; i < 4; ++i) u[i] = philox_unit_f32(words[i]);
   }
 }
 static void normal_numbers(const Attrs& attrs, i64 block, i64 end, float* u, float* v) {
   for (i64 b = block; b < std::min(block + 4, end); ++b, u += 4, v += 4) {
-    const PhiloxBlock words = block_of(attrs, b);
+    const PhiloxWords words = random_block(attrs, b);
     for (size_t i = 0; i < 4; ++i) {
-      u[i] = unit_above_zero_f32(words[i / 2 * 2]);
-      v[i] = unit_f32(words[i / 2 * 2 + 1]);
+      u[i] = philox_above_zero_f32(words[i / 2 * 2]);
+      v[i] = philox_unit_f32(words[i / 2 * 2 + 1]);
     }
   }
 }

@@ -42,26 +42,27 @@ build: setup ## the optimised program, at build/release/tl
 	$(call compile,release,--target tl)
 
 .PHONY: test
-test: setup-test ## builds everything, fetches the test model, runs all tests
+test: setup-test ## builds everything, fetches the test model and vocabularies, runs all tests
 	$(call configure,release)
 	$(call compile,release)
 	@$(TL) models fetch $(DEMO_MODEL)
+	@scripts/fetch_test_vocabs.sh
 	@echo "== running all tests"
 	@$(call run_tests,release,TL_REQUIRE_MODEL=1)
 
 .PHONY: asan
-asan: setup-test ## tests under the address and undefined-behaviour sanitizers
+asan: setup-dev setup-test ## tests under the address and undefined-behaviour sanitizers
 	$(call configure,asan)
 	$(call compile,asan,$(if $(SANITIZED),--target $(SANITIZED)))
 	@echo "== running the tests that are not slow under asan and ubsan"
-	@$(call run_tests,asan,UBSAN_OPTIONS=print_stacktrace=1,-LE slow -R '$(SANITIZED_TESTS)')
+	@$(call run_tests,asan,TL_SANITIZED=1 UBSAN_OPTIONS=print_stacktrace=1,-LE slow -R '$(SANITIZED_TESTS)')
 
 .PHONY: tsan
 tsan: setup-test ## unit tests and small models under the thread sanitizer
 	$(call configure,tsan)
 	$(call compile,tsan,$(if $(SANITIZED),--target $(SANITIZED)))
 	@echo "== running the tests that need no real model under tsan"
-	@$(call run_tests,tsan,$$(scripts/fixed_addresses.sh) TSAN_OPTIONS=second_deadlock_stack=1,-LE 'slow|model' -R '$(SANITIZED_TESTS)')
+	@$(call run_tests,tsan,$$(scripts/fixed_addresses.sh) env TL_SANITIZED=1 TSAN_OPTIONS=second_deadlock_stack=1,-LE 'slow|model' -R '$(SANITIZED_TESTS)')
 
 .PHONY: headers
 headers: setup ## compiles every header alone
@@ -70,9 +71,9 @@ headers: setup ## compiles every header alone
 
 .PHONY: fuzz
 fuzz: setup-dev ## runs each fuzz target for a minute (FUZZ_SECONDS=60)
-	$(call configure,fuzz)
-	$(call compile,fuzz,--target tests/fuzz/all)
-	@scripts/fuzz.sh build/fuzz/tests/fuzz $(FUZZ_SECONDS)
+	$(call configure,asan)
+	$(call compile,asan,--target tests/fuzz/all)
+	@scripts/fuzz.sh build/asan/tests/fuzz $(FUZZ_SECONDS)
 
 .PHONY: bench
 bench: setup-test ## speed against llama.cpp on the same files (compiles llama.cpp the first time)
@@ -98,7 +99,7 @@ install: build ## installs tl and its standard library under PREFIX (/usr/local)
 
 .PHONY: clean
 clean: ## removes what was built (keeps build/venv*, build/models and the model cache)
-	rm -rf build/release build/dev build/asan build/tsan build/fuzz build/clang
+	rm -rf build/release build/dev build/asan build/tsan build/clang
 
 .PHONY: setup setup-test setup-dev
 setup: ## installs the packages that building needs

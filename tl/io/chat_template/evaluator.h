@@ -51,7 +51,7 @@ struct Frame {
   void set(std::string_view name, Value value);    // here
 };
 
-inline constexpr u32 kMaxDepth = 1200;  // of expressions and statements within each other, through macros too
+inline constexpr u32 kMaxDepth = 300;  // of expressions and statements within each other, through macros too
 
 class Evaluator {
  public:

@@ -1,6 +1,7 @@
 // The command line of tl: reads it, hands over to the commands. What is promised here is in docs/cli.md.
 #include <CLI/CLI.hpp>
 
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
@@ -49,35 +50,139 @@ void add_run_options(CLI::App& app, SessionOptions& o) {
   app.add_flag("--memory", o.report_memory, "reports memory and plans at the end")->envname("TL_MEMORY");
 }
 
-struct GenerateArgs {
-  std::string model;
-  std::vector<std::string> args;  // as --name=value, for the program
+// What the command line said. CLI11 fills it in; the command that was named reads it.
+struct Said {
+  SessionOptions session;
+  std::string model, other;       // MODEL or NAME; of `diff`, A and B
+  std::vector<std::string> files;
+  std::vector<std::string> args;  // as --name=value, for a program of the standard library
+  bool json = false, special = false;
+  int code = kOk;
 };
 
+constexpr const char* kModelHelp = "a path, or a name in the model cache";
+
 // Options that go to the .tl program as they are; here they are named, checked and explained.
-void add_program_option(CLI::App& app, GenerateArgs& g, const std::string& name, const std::string& help,
+void add_program_option(CLI::App& app, Said& said, const std::string& name, const std::string& help,
                         const CLI::Validator& check = CLI::Validator()) {
   app.add_option_function<std::string>(
-         name, [&g, name](const std::string& value) { g.args.push_back(name + "=" + value); }, help)
+         name, [&said, name](const std::string& value) { said.args.push_back(name + "=" + value); }, help)
       ->check(check);
 }
-void add_program_flag(CLI::App& app, GenerateArgs& g, const std::string& name, const std::string& help) {
+void add_program_flag(CLI::App& app, Said& said, const std::string& name, const std::string& help) {
   app.add_flag_callback(
-      name, [&g, name] { g.args.push_back(name); }, help);
+      name, [&said, name] { said.args.push_back(name); }, help);
 }
 
-void add_sampling_options(CLI::App& app, GenerateArgs& g) {
-  add_program_option(app, g, "--system", "a system message, with --chat");
-  add_program_option(app, g, "--max-tokens", "most tokens of an answer", at_least_zero());
-  add_program_option(app, g, "--temperature", "0 is greedy", at_least_zero());
-  add_program_option(app, g, "--top-k", "sample among the K likeliest; 0: all", at_least_zero());
-  add_program_option(app, g, "--top-p", "sample among the likeliest that make up P", CLI::Range(0.0, 1.0));
-  add_program_option(app, g, "--min-p", "sample among those at least P times as likely as the best",
+void add_sampling_options(CLI::App& app, Said& said) {
+  add_program_option(app, said, "--system", "a system message, with --chat");
+  add_program_option(app, said, "--max-tokens", "most tokens of an answer", at_least_zero());
+  add_program_option(app, said, "--temperature", "0 is greedy", at_least_zero());
+  add_program_option(app, said, "--top-k", "sample among the K likeliest; 0: all", at_least_zero());
+  add_program_option(app, said, "--top-p", "sample among the likeliest that make up P", CLI::Range(0.0, 1.0));
+  add_program_option(app, said, "--min-p", "sample among those at least P times as likely as the best",
                      CLI::Range(0.0, 1.0));
-  add_program_option(app, g, "--repeat-penalty", "divides logits of recent tokens", CLI::PositiveNumber);
-  add_program_option(app, g, "--seed", "of the random draws", CLI::TypeValidator<i64>("INT"));
-  add_program_option(app, g, "--context", "tokens the conversation may have", CLI::PositiveNumber);
-  add_program_option(app, g, "--prefill-chunk", "prompt tokens per pass", CLI::PositiveNumber);
+  add_program_option(app, said, "--repeat-penalty", "divides logits of recent tokens", CLI::PositiveNumber);
+  add_program_option(app, said, "--seed", "of the random draws", CLI::TypeValidator<i64>("INT"));
+  add_program_option(app, said, "--context", "tokens the conversation may have", CLI::PositiveNumber);
+  add_program_option(app, said, "--prefill-chunk", "prompt tokens per pass", CLI::PositiveNumber);
+}
+
+void add_run(CLI::App& app, Said& said) {
+  CLI::App* cmd = app.add_subcommand("run", "runs a program (also: tl FILE, tl run:FILE; - is standard input)");
+  add_run_options(*cmd, said.session);
+  cmd->prefix_command();
+  cmd->callback([&said, cmd] {
+    std::vector<std::string> rest = cmd->remaining();
+    if (rest.empty()) throw CLI::RequiredError("FILE");
+    if (rest[0] != "-" && rest[0].starts_with("-")) throw CLI::ExtrasError("run", {rest[0]});
+    said.code = run_program({said.session, rest[0], {rest.begin() + 1, rest.end()}});
+  });
+}
+
+void add_check(CLI::App& app, Said& said) {
+  CLI::App* cmd = app.add_subcommand("check", "reports every error of programs without running them");
+  cmd->add_option("FILE", said.files, "programs")->required();
+  cmd->add_flag("--json", said.json, "one diagnostic a line");
+  cmd->callback([&said] { said.code = check(said.files, said.json); });
+}
+
+// A command that is a program of the standard library with a model as its first argument.
+CLI::App& add_std(CLI::App& app, Said& said, const std::string& name, const std::string& help) {
+  CLI::App* cmd = app.add_subcommand(name, help);
+  cmd->add_option("MODEL", said.model, kModelHelp)->required();
+  add_run_options(*cmd, said.session);
+  cmd->callback([&said, name] { said.code = run_std(said.session, name, said.model, said.args); });
+  return *cmd;
+}
+
+void add_std_commands(CLI::App& app, Said& said) {
+  add_sampling_options(add_std(app, said, "chat", "a conversation with a model"), said);
+
+  CLI::App& generate = add_std(app, said, "generate", "one completion");
+  add_sampling_options(generate, said);
+  add_program_option(generate, said, "--prompt", "the text to continue");
+  add_program_option(generate, said, "--prompt-file", "a file with the text to continue");
+  add_program_option(generate, said, "--tokens", "the prompt as ids: 1,2,3");
+  add_program_option(generate, said, "--logits", "writes float32 [positions, vocabulary] to this .npy file");
+  add_program_flag(generate, said, "--chat", "applies the model's chat template");
+  add_program_flag(generate, said, "--ignore-eos", "goes on after the end of the answer");
+  add_program_flag(generate, said, "--json", "prints one object when done, and nothing else");
+
+  CLI::App& speed = add_std(app, said, "speed", "tokens per second, as llama-bench measures it");
+  add_program_option(speed, said, "--prompt", "tokens of the prefill (512)", at_least_zero());
+  add_program_option(speed, said, "--generate", "tokens of the decode (128)", at_least_zero());
+  add_program_option(speed, said, "--depth", "tokens in the cache before (0)", at_least_zero());
+  add_program_option(speed, said, "--repeat", "counted runs (5)", CLI::PositiveNumber);
+  add_program_flag(speed, said, "--json", "prints one object");
+}
+
+void add_file_commands(CLI::App& app, Said& said) {
+  CLI::App* cmd = app.add_subcommand("tokenize", "text on standard input to token ids");
+  cmd->add_option("MODEL", said.model, "a model, or a tokenizer.json")->required();
+  cmd->add_flag("--json", said.json, "prints {\"tokens\", \"pieces\"}");
+  cmd->add_flag("--special", said.special, "reads the spelling of special tokens as those tokens");
+  cmd->callback([&said] { said.code = tokenize(said.model, said.json, said.special); });
+
+  cmd = app.add_subcommand("detokenize", "token ids on standard input to text");
+  cmd->add_option("MODEL", said.model, "a model, or a tokenizer.json")->required();
+  cmd->add_flag("--json", said.json, "reads {\"tokens\"}, prints {\"text\"}");
+  cmd->callback([&said] { said.code = detokenize(said.model, said.json); });
+
+  cmd = app.add_subcommand("inspect", "metadata and tensors of a model file");
+  cmd->add_option("MODEL", said.model, kModelHelp)->required();
+  cmd->add_flag("--json", said.json, "one object");
+  cmd->callback([&said] { said.code = inspect(said.model, said.json); });
+
+  cmd = app.add_subcommand("diff", "the first command that differs between two --checksums files");
+  cmd->add_option("A", said.model, "a file written by --checksums")->required();
+  cmd->add_option("B", said.other, "another")->required();
+  cmd->callback([&said] { said.code = diff(said.model, said.other); });
+}
+
+void add_models(CLI::App& app, Said& said) {
+  CLI::App* models = app.add_subcommand("models", "the model cache");
+  CLI::App* cmd = models->add_subcommand("list", "models that can be fetched by name");
+  cmd->add_flag("--json", said.json, "one array");
+  cmd->callback([&said] { said.code = models_list(said.json); });
+  cmd = models->add_subcommand("fetch", "downloads a model and checks it");
+  cmd->add_option("NAME", said.model, "a name of `tl models list`")->required();
+  cmd->callback([&said] { said.code = models_fetch(said.model); });
+  cmd = models->add_subcommand("path", "where a model of the cache is");
+  cmd->add_option("NAME", said.model, "a name of `tl models list`")->required();
+  cmd->callback([&said] { said.code = models_path(said.model); });
+  models->callback([&said, models] {
+    if (models->get_subcommands().empty()) said.code = models_list(false);
+  });
+}
+
+void add_information(CLI::App& app, Said& said) {
+  CLI::App* cmd = app.add_subcommand("devices", "devices with what was detected");
+  cmd->add_flag("--json", said.json, "one array");
+  cmd->callback([&said] { said.code = devices(said.json); });
+  cmd = app.add_subcommand("version", "version, commit, build");
+  cmd->add_flag("--json", said.json, "one object");
+  cmd->callback([&said] { said.code = version(said.json); });
 }
 
 bool is_command(const CLI::App& app, const std::string& name) {
@@ -87,19 +192,35 @@ bool is_command(const CLI::App& app, const std::string& name) {
   return false;
 }
 
-// `tl FILE`, `tl run:FILE` and options before them all mean `tl run`.
+// Where the options that args begin with end: `--threads 2 --memory FILE` gives 3.
+size_t end_of_options(const std::vector<std::string>& args, const CLI::App& run) {
+  size_t at = 0;
+  while (at < args.size() && args[at].starts_with("-") && args[at] != "-") {
+    const CLI::Option* option = run.get_option_no_throw(args[at]);
+    at += option != nullptr && option->get_items_expected_max() > 0 ? 2 : 1;
+  }
+  return std::min(at, args.size());
+}
+
+// `tl FILE`, `tl run:FILE` and options before them all mean `tl run`; options may stand before any command.
 std::vector<std::string> normalise(int argc, char** argv, const CLI::App& app) {
   std::vector<std::string> args(argv + 1, argv + argc);
-  if (args.empty()) return args;
-  std::string& first = args[0];
-  if (first.starts_with("run:")) {
-    first = first.substr(4);
-    args.insert(args.begin(), "run");
-  } else if (first == "-h" || first == "--help" || first == "--version" || first == "-v") {
-    if (first == "--version" || first == "-v") first = "version";
-  } else if (!is_command(app, first) && (first.starts_with("-") || first.ends_with(".tl"))) {
-    args.insert(args.begin(), "run");
+  if (args.empty() || args[0] == "-h" || args[0] == "--help") return args;
+  if (args[0] == "-v" || args[0] == "--version") {
+    args[0] = "version";
+    return args;
   }
+  const size_t at = end_of_options(args, *app.get_subcommand("run"));
+  std::string command = "run";
+  if (at < args.size() && is_command(app, args[at])) {
+    command = args[at];
+    args.erase(args.begin() + static_cast<std::ptrdiff_t>(at));
+  } else if (at < args.size() && args[at].starts_with("run:")) {
+    args[at] = args[at].substr(4);
+  } else if (at == 0 && args[0] != "-" && !args[0].ends_with(".tl")) {
+    return args;  // neither an option, a command nor a program: CLI11 says so
+  }
+  args.insert(args.begin(), command);
   return args;
 }
 
@@ -109,99 +230,13 @@ int main_impl(int argc, char** argv) {
   app.footer(
       "Options before FILE are tl's; everything after FILE is the program's.\nExit codes: 0 done, 1 the "
       "program failed, 2 wrong usage, 3 the environment, 130 interrupted.");
-  int code = kOk;
-  SessionOptions options;
-  GenerateArgs g;
-
-  RunArgs run;
-  CLI::App* cmd =
-      app.add_subcommand("run", "runs a program (also: tl FILE, tl run:FILE; - is standard input)");
-  add_run_options(*cmd, run.session);
-  cmd->prefix_command();
-  cmd->callback([&, cmd] {
-    std::vector<std::string> rest = cmd->remaining();
-    if (rest.empty()) throw CLI::RequiredError("FILE");
-    if (rest[0] != "-" && rest[0].starts_with("-")) throw CLI::ExtrasError("run", {rest[0]});
-    run.file = rest[0];
-    run.args.assign(rest.begin() + 1, rest.end());
-    code = run_program(run);
-  });
-
-  std::vector<std::string> files;
-  bool json = false, special = false;
-  cmd = app.add_subcommand("check", "reports every error of programs without running them");
-  cmd->add_option("FILE", files, "programs")->required();
-  cmd->add_flag("--json", json, "one diagnostic a line");
-  cmd->callback([&] { code = check(files, json); });
-
-  cmd = app.add_subcommand("chat", "a conversation with a model");
-  cmd->add_option("MODEL", g.model, "a path, or a name in the model cache")->required();
-  add_run_options(*cmd, options);
-  add_sampling_options(*cmd, g);
-  cmd->callback([&] { code = run_std(options, "chat", g.model, g.args); });
-
-  cmd = app.add_subcommand("generate", "one completion");
-  cmd->add_option("MODEL", g.model, "a path, or a name in the model cache")->required();
-  add_run_options(*cmd, options);
-  add_sampling_options(*cmd, g);
-  add_program_option(*cmd, g, "--prompt", "the text to continue");
-  add_program_option(*cmd, g, "--prompt-file", "a file with the text to continue");
-  add_program_option(*cmd, g, "--tokens", "the prompt as ids: 1,2,3");
-  add_program_option(*cmd, g, "--logits", "writes float32 [positions, vocabulary] to this .npy file");
-  add_program_flag(*cmd, g, "--chat", "applies the model's chat template");
-  add_program_flag(*cmd, g, "--ignore-eos", "goes on after the end of the answer");
-  add_program_flag(*cmd, g, "--json", "prints one object when done, and nothing else");
-  cmd->callback([&] { code = run_std(options, "generate", g.model, g.args); });
-
-  cmd = app.add_subcommand("speed", "tokens per second, as llama-bench measures it");
-  cmd->add_option("MODEL", g.model, "a path, or a name in the model cache")->required();
-  add_run_options(*cmd, options);
-  add_program_option(*cmd, g, "--prompt", "tokens of the prefill (512)", at_least_zero());
-  add_program_option(*cmd, g, "--generate", "tokens of the decode (128)", at_least_zero());
-  add_program_option(*cmd, g, "--depth", "tokens in the cache before (0)", at_least_zero());
-  add_program_option(*cmd, g, "--repeat", "counted runs (5)", CLI::PositiveNumber);
-  add_program_flag(*cmd, g, "--json", "prints one object");
-  cmd->callback([&] { code = run_std(options, "speed", g.model, g.args); });
-
-  std::string model, other;
-  cmd = app.add_subcommand("tokenize", "text on standard input to token ids");
-  cmd->add_option("MODEL", model, "a model, or a tokenizer.json")->required();
-  cmd->add_flag("--json", json, "prints {\"tokens\", \"pieces\"}");
-  cmd->add_flag("--special", special, "reads the spelling of special tokens as those tokens");
-  cmd->callback([&] { code = tokenize(model, json, special); });
-  cmd = app.add_subcommand("detokenize", "token ids on standard input to text");
-  cmd->add_option("MODEL", model, "a model, or a tokenizer.json")->required();
-  cmd->add_flag("--json", json, "reads {\"tokens\"}, prints {\"text\"}");
-  cmd->callback([&] { code = detokenize(model, json); });
-  cmd = app.add_subcommand("inspect", "metadata and tensors of a model file");
-  cmd->add_option("MODEL", model, "a path, or a name in the model cache")->required();
-  cmd->add_flag("--json", json, "one object");
-  cmd->callback([&] { code = inspect(model, json); });
-  cmd = app.add_subcommand("diff", "the first command that differs between two --checksums files");
-  cmd->add_option("A", model, "a file written by --checksums")->required();
-  cmd->add_option("B", other, "another")->required();
-  cmd->callback([&] { code = diff(model, other); });
-
-  CLI::App* models = app.add_subcommand("models", "the model cache");
-  cmd = models->add_subcommand("list", "models that can be fetched by name");
-  cmd->add_flag("--json", json, "one array");
-  cmd->callback([&] { code = models_list(json); });
-  cmd = models->add_subcommand("fetch", "downloads a model and checks it");
-  cmd->add_option("NAME", model, "a name of `tl models list`")->required();
-  cmd->callback([&] { code = models_fetch(model); });
-  cmd = models->add_subcommand("path", "where a model of the cache is");
-  cmd->add_option("NAME", model, "a name of `tl models list`")->required();
-  cmd->callback([&] { code = models_path(model); });
-  models->callback([&, models] {
-    if (models->get_subcommands().empty()) code = models_list(false);
-  });
-
-  cmd = app.add_subcommand("devices", "devices with what was detected");
-  cmd->add_flag("--json", json, "one array");
-  cmd->callback([&] { code = devices(json); });
-  cmd = app.add_subcommand("version", "version, commit, build");
-  cmd->add_flag("--json", json, "one object");
-  cmd->callback([&] { code = version(json); });
+  Said said;
+  add_run(app, said);
+  add_check(app, said);
+  add_std_commands(app, said);
+  add_file_commands(app, said);
+  add_models(app, said);
+  add_information(app, said);
 
   std::vector<std::string> args = normalise(argc, argv, app);
   std::reverse(args.begin(), args.end());  // CLI11 takes them from the back
@@ -210,7 +245,7 @@ int main_impl(int argc, char** argv) {
   } catch (const CLI::ParseError& e) {
     return app.exit(e) == 0 ? kOk : kUsage;
   }
-  return code;
+  return said.code;
 }
 
 }  // namespace

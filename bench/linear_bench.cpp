@@ -3,56 +3,19 @@
 #include <benchmark/benchmark.h>
 
 #include <cmath>
-#include <cstring>
 #include <random>
 #include <thread>
 #include <vector>
 
 #include "tl/backend/cpu/simd_level.h"
-#include "tl/base/half.h"
 #include "tl/ops/linear/linear.h"
+#include "tl/ops/linear/random_operands.h"
 #include "tl/ops/ops.h"
 
 namespace tl {
+using namespace testing_kernels;
+
 namespace {
-
-struct Buffered {
-  std::vector<u64> memory;
-  Operand operand;
-  Buffered(DType dtype, Dims dims, i64 bytes) : memory(static_cast<size_t>(bytes + 7) / 8 + 8) {
-    const auto address = (reinterpret_cast<uintptr_t>(memory.data()) + 63) / 64 * 64;
-    operand = {.data = reinterpret_cast<std::byte*>(address),
-               .dtype = dtype,
-               .dims = dims,
-               .strides = contiguous_strides(dims)};
-  }
-  Buffered(const Buffered&) = delete;
-};
-
-std::vector<int> half_fields(DType dtype) {
-  if (dtype == DType::Q4_1 || dtype == DType::Q4_K || dtype == DType::Q5_1 || dtype == DType::Q5_K)
-    return {0, 2};
-  if (dtype == DType::Q2_K) return {80, 82};
-  if (dtype == DType::Q3_K) return {108};
-  if (dtype == DType::Q6_K) return {208};
-  return {0};
-}
-
-void fill(Operand& x, std::mt19937& random) {
-  std::normal_distribution<float> normal;
-  if (!is_quantised(x.dtype)) {
-    for (i64 i = 0; i < x.numel(); ++i) store_from_double(x.dtype, x.data, i, normal(random));
-    return;
-  }
-  const i64 bytes = row_bytes(x.dtype, x.numel());
-  auto* p = x.mutable_ptr<u8>();
-  for (i64 i = 0; i < bytes; ++i) p[i] = static_cast<u8>(random());
-  for (i64 b = 0; b < bytes; b += info(x.dtype).block_bytes)
-    for (const int at : half_fields(x.dtype)) {
-      const u16 half = f32_to_f16(0.01f * normal(random));
-      std::memcpy(p + b + at, &half, sizeof half);
-    }
-}
 
 // Runs units [begin, end) split evenly among `threads`.
 void run_units(const Kernel& kernel, const KernelCall& call, int threads, Scratch* scratch, i64 begin,
@@ -97,7 +60,7 @@ void linear_bench(benchmark::State& state, DType dtype, i64 n, i64 k, i64 rows, 
   std::mt19937 random(1);
   Buffered x(DType::F32, {rows, k}, rows * k * 4), w(dtype, {n, k}, row_bytes(dtype, n * k));
   Buffered out(DType::F32, {rows, n}, rows * n * 4), planes(DType::Planes, {rows, k}, rows * k * 4);
-  fill(x.operand, random), fill(w.operand, random);
+  fill_random(x.operand, random), fill_random(w.operand, random);
   const Operand plain[] = {x.operand, w.operand}, packed[] = {planes.operand, w.operand};
   const Attrs attrs;
   std::vector<Scratch> scratch(static_cast<size_t>(threads));
@@ -124,7 +87,7 @@ void matmul_bench(benchmark::State& state, i64 size, bool turned) {
   std::mt19937 random(1);
   Buffered a(DType::F32, {size, size}, size * size * 4), b(DType::F32, {size, size}, size * size * 4);
   Buffered out(DType::F32, {size, size}, size * size * 4);
-  fill(a.operand, random), fill(b.operand, random);
+  fill_random(a.operand, random), fill_random(b.operand, random);
   if (turned) std::swap(b.operand.strides[0], b.operand.strides[1]);
   const Operand in[] = {a.operand, b.operand};
   const Attrs attrs;
@@ -145,7 +108,7 @@ void attention_bench(benchmark::State& state, i64 s, i64 h, i64 hk, i64 t, int t
   Buffered q(DType::F32, {s, h, d}, 4 * s * h * d), k(DType::F32, {t, hk, d}, 4 * t * hk * d);
   Buffered v(DType::F32, {t, hk, d}, 4 * t * hk * d), p(DType::I32, {s}, 4 * s),
       out(DType::F32, {s, h, d}, 4 * s * h * d);
-  fill(q.operand, random), fill(k.operand, random), fill(v.operand, random);
+  fill_random(q.operand, random), fill_random(k.operand, random), fill_random(v.operand, random);
   for (i64 i = 0; i < s; ++i) p.operand.mutable_ptr<i32>()[i] = static_cast<i32>(t - s + i);
   const Operand in[] = {q.operand, k.operand, v.operand, p.operand};
   Attrs attrs;

@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "tl/base/half.h"
+#include "tl/ops/linear/random_operands.h"
 #include "tl/tensor/quant.h"
 
 namespace tl::cases {
@@ -24,30 +25,11 @@ class Lcg {
   u64 state_;
 };
 
-// Where a block keeps its float16 scales; random bytes there would be infinities.
-std::vector<i64> scale_offsets(DType dtype) {
-  switch (dtype) {
-    case DType::Q4_1:
-    case DType::Q5_1:
-    case DType::Q4_K:
-    case DType::Q5_K:
-      return {0, 2};
-    case DType::Q2_K:
-      return {80, 82};
-    case DType::Q3_K:
-      return {108};
-    case DType::Q6_K:
-      return {208};
-    default:
-      return {0};
-  }
-}
-
 void fill_blocks(DType dtype, std::byte* data, i64 bytes, Lcg& random) {
   for (i64 i = 0; i < bytes; ++i) data[i] = static_cast<std::byte>(random.next() >> 24);
   const i64 block = info(dtype).block_bytes;
   for (i64 at = 0; at < bytes; at += block) {
-    for (const i64 offset : scale_offsets(dtype)) {
+    for (const i64 offset : testing_kernels::half_fields(dtype)) {
       const u16 scale = f32_to_f16(static_cast<float>(0.002 + 0.01 * random.unit()));
       std::memcpy(data + at + offset, &scale, sizeof scale);
     }

@@ -22,31 +22,10 @@ Result<Value> string_at(const String& s, i64 index) {
   return make_string(std::string(rest.substr(0, char_offset(rest, 1))));
 }
 
-struct Bounds {
-  i64 begin, end, step;
-};
-
-// Python's rule: out-of-range bounds are cut, negative ones count from the end.
-Result<Bounds> bounds_of(CallContext& ctx, const IndexItem& item, i64 size) {
-  Bounds b{};
-  TL_TRY(b.step, item.step.is_empty() ? Result<i64>(1) : to_int(ctx, item.step));
-  if (b.step == 0) return fail(Code::BadProgram, "slice step is 0");
-  const i64 low = b.step > 0 ? 0 : -1, high = b.step > 0 ? size : size - 1;
-  const auto bound = [&](const Value& v, i64 missing) -> Result<i64> {
-    if (v.is_empty()) return missing;
-    TL_TRY(i64 at, to_int(ctx, v));
-    if (at < 0) at += size;
-    return std::min(std::max(at, low), high);
-  };
-  TL_TRY(b.begin, bound(item.begin, b.step > 0 ? low : high));
-  TL_TRY(b.end, bound(item.end, b.step > 0 ? high : low));
-  return b;
-}
-
 Result<Value> slice(CallContext& ctx, const Value& object, const IndexItem& item) {
   if (const auto* s = object.get_if<String>()) {
     const std::string_view text = s->text;
-    TL_TRY(const Bounds b, bounds_of(ctx, item, count_chars(text)));
+    TL_TRY(const SliceBounds b, slice_bounds(ctx, item, count_chars(text)));
     std::string out;
     if (b.step == 1) {
       const size_t from = char_offset(text, b.begin);
@@ -63,7 +42,7 @@ Result<Value> slice(CallContext& ctx, const Value& object, const IndexItem& item
     return make_string(std::move(out));
   }
   TL_TRY(const std::vector<Value> items, to_items(ctx, object));
-  TL_TRY(const Bounds b, bounds_of(ctx, item, static_cast<i64>(items.size())));
+  TL_TRY(const SliceBounds b, slice_bounds(ctx, item, static_cast<i64>(items.size())));
   std::vector<Value> out;
   for (i64 i = b.begin; b.step > 0 ? i < b.end : i > b.end; i += b.step)
     out.push_back(items[static_cast<size_t>(i)]);
@@ -76,6 +55,24 @@ bool is_index_tensor(const Value& v) {
 }
 
 }  // namespace
+
+Result<SliceBounds> slice_bounds(CallContext& ctx, const IndexItem& item, i64 size) {
+  SliceBounds b;
+  if (!item.step.is_empty()) {
+    TL_TRY(b.step, to_int(ctx, item.step));
+  }
+  if (b.step == 0) return fail(Code::BadProgram, "slice step is 0");
+  const i64 low = b.step > 0 ? 0 : -1, high = b.step > 0 ? size : size - 1;
+  const auto bound = [&](const Value& v, i64 missing) -> Result<i64> {
+    if (v.is_empty()) return missing;
+    TL_TRY(i64 at, to_int(ctx, v));
+    if (at < 0) at += size;
+    return std::min(std::max(at, low), high);
+  };
+  TL_TRY(b.begin, bound(item.begin, b.step > 0 ? low : high));
+  TL_TRY(b.end, bound(item.end, b.step > 0 ? high : low));
+  return b;
+}
 
 Result<Value> index_at(CallContext& ctx, const Value& object, const Value& at) {
   if (object.is_object()) {

@@ -12,6 +12,13 @@ struct IndexItem {
   Value begin = {}, end = {}, step = {};  // Slice; Empty where not written
 };
 
+struct SliceBounds {
+  i64 begin = 0, end = 0, step = 1;
+};
+// Where a slice of `size` items begins and ends. Python's rule: out-of-range bounds are cut, negative ones
+// count from the end.
+Result<SliceBounds> slice_bounds(CallContext& ctx, const IndexItem& item, i64 size);
+
 // One plain index, the common case.
 Result<Value> index_at(CallContext& ctx, const Value& object, const Value& at);
 Result<Value> index(CallContext& ctx, const Value& object, std::span<const IndexItem> items);

@@ -42,20 +42,9 @@ Result<AxisRange> range_of(CallContext& ctx, const IndexItem& item, i64 size, in
     }
     return r;
   }
-  if (!item.step.is_empty()) {
-    TL_TRY(r.step, to_int(ctx, item.step));
-  }
-  if (r.step == 0) return fail(Code::BadProgram, "slice step is 0");
-  const i64 low = r.step > 0 ? 0 : -1, high = r.step > 0 ? size : size - 1;
-  const auto bound = [&](const Value& v, i64 missing) -> Result<i64> {
-    if (v.is_empty()) return missing;
-    TL_TRY(i64 at, to_int(ctx, v));
-    if (at < 0) at += size;
-    return std::min(std::max(at, low), high);
-  };
-  TL_TRY(r.start, bound(item.begin, r.step > 0 ? low : high));
-  TL_TRY(const i64 end, bound(item.end, r.step > 0 ? high : low));
-  const i64 distance = r.step > 0 ? end - r.start : r.start - end, stride = r.step > 0 ? r.step : -r.step;
+  TL_TRY(const SliceBounds b, slice_bounds(ctx, item, size));
+  r.start = b.begin, r.step = b.step;
+  const i64 distance = b.step > 0 ? b.end - b.begin : b.begin - b.end, stride = b.step > 0 ? b.step : -b.step;
   r.count = distance <= 0 ? 0 : (distance + stride - 1) / stride;
   if (r.count == 0) r.start = 0;
   return r;

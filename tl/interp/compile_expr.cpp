@@ -178,40 +178,7 @@ void Compiler::literal_list(const ast::List& e, u16 dst) {
   if (e.is_set) return not_yet(e.span, "sets of entities");
   const u16 first = fn_->next_register;
   for (const auto& item : e.items) temporary(*item);
-  const bool is_nested = !e.items.empty() && e.items[0]->kind == ast::ExprKind::List && is_tensor_literal(e);
-  emit(Op::MakeList, e.span, dst, first, static_cast<u16>(e.items.size()), is_nested ? 1 : 0);
-}
-
-// True where the leaves are numbers as far as can be seen, at least one of them written as one.
-bool Compiler::is_tensor_literal(const ast::List& e) const {
-  bool has_leaf = false;
-  std::vector<const ast::List*> open = {&e};
-  while (!open.empty()) {
-    const ast::List* list = open.back();
-    open.pop_back();
-    for (const auto& item : list->items) {
-      const ast::Expr* leaf = item.get();
-      if (const auto* minus = ast::get_if<ast::Unary>(leaf)) leaf = minus->operand.get();
-      switch (leaf->kind) {
-        case ast::ExprKind::List:
-          open.push_back(&ast::as<ast::List>(*leaf));
-          break;
-        case ast::ExprKind::Int:
-        case ast::ExprKind::Float:
-        case ast::ExprKind::Bool:
-          has_leaf = true;
-          break;
-        case ast::ExprKind::String:
-        case ast::ExprKind::Tuple:
-        case ast::ExprKind::StructLiteral:
-        case ast::ExprKind::Closure:
-          return false;
-        default:
-          break;
-      }
-    }
-  }
-  return has_leaf;
+  emit(Op::MakeList, e.span, dst, first, static_cast<u16>(e.items.size()), ast::is_tensor_literal(e) ? 1 : 0);
 }
 
 void Compiler::string(const ast::String& e, u16 dst) {

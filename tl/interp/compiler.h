@@ -111,7 +111,6 @@ class Compiler {
   void short_circuit(const ast::Binary& e, u16 dst);
   void name(const ast::Name& e, u16 dst);
   void path_value(const ast::Path& e, u16 dst);
-  bool is_tensor_literal(const ast::List& e) const;
   void string(const ast::String& e, u16 dst);
   void range(const ast::Range& e, u16 dst);
   void index(const ast::Index& e, u16 dst);

@@ -75,6 +75,11 @@ class GgufFile {
   Result<void> parse();
   Result<void> read_alignment();
   Result<void> index_names();
+  // One value as `read` reads it.
+  template <typename T>
+  Result<T> get(std::string_view key, std::string_view wanted,
+                std::optional<T> (GgufValue::*read)() const) const;
+  Result<const GgufArray*> get_array(std::string_view key, std::string_view wanted) const;
   Error no_key(std::string_view key, std::string_view wanted) const;
   Error wrong_type(std::string_view key, std::string_view wanted) const;
 

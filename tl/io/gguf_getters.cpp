@@ -16,56 +16,47 @@ Error GgufFile::wrong_type(std::string_view key, std::string_view wanted) const 
               value.type_name(), number ? " " : "", number ? to_string(value) : "", wanted);
 }
 
+template <typename T>
+Result<T> GgufFile::get(std::string_view key, std::string_view wanted,
+                        std::optional<T> (GgufValue::*read)() const) const {
+  const GgufValue* value = find(key);
+  if (value == nullptr) return no_key(key, wanted);
+  if (const std::optional<T> found = (value->*read)()) return *found;
+  return wrong_type(key, wanted);
+}
+
 Result<u64> GgufFile::get_u64(std::string_view key) const {
-  constexpr std::string_view kWanted = "an integer of at least 0";
-  const GgufValue* value = find(key);
-  if (value == nullptr) return no_key(key, kWanted);
-  if (const auto integer = value->as_u64()) return *integer;
-  return wrong_type(key, kWanted);
+  return get(key, "an integer of at least 0", &GgufValue::as_u64);
 }
-
 Result<i64> GgufFile::get_i64(std::string_view key) const {
-  constexpr std::string_view kWanted = "an integer of at most 63 bits";
-  const GgufValue* value = find(key);
-  if (value == nullptr) return no_key(key, kWanted);
-  if (const auto integer = value->as_i64()) return *integer;
-  return wrong_type(key, kWanted);
+  return get(key, "an integer of at most 63 bits", &GgufValue::as_i64);
 }
-
 Result<f64> GgufFile::get_f64(std::string_view key) const {
-  const GgufValue* value = find(key);
-  if (value == nullptr) return no_key(key, "a number");
-  if (const auto number = value->as_f64()) return *number;
-  return wrong_type(key, "a number");
+  return get(key, "a number", &GgufValue::as_f64);
 }
-
 Result<bool> GgufFile::get_bool(std::string_view key) const {
-  const GgufValue* value = find(key);
-  if (value == nullptr) return no_key(key, "a bool");
-  if (const auto flag = value->as_bool()) return *flag;
-  return wrong_type(key, "a bool");
+  return get(key, "a bool", &GgufValue::as_bool);
+}
+Result<std::string_view> GgufFile::get_string(std::string_view key) const {
+  return get(key, "a string", &GgufValue::as_string);
 }
 
-Result<std::string_view> GgufFile::get_string(std::string_view key) const {
+Result<const GgufArray*> GgufFile::get_array(std::string_view key, std::string_view wanted) const {
   const GgufValue* value = find(key);
-  if (value == nullptr) return no_key(key, "a string");
-  if (const auto text = value->as_string()) return *text;
-  return wrong_type(key, "a string");
+  if (value == nullptr) return no_key(key, wanted);
+  const GgufArray* array = value->as_array();
+  if (array == nullptr) return wrong_type(key, wanted);
+  return array;
 }
 
 Result<std::span<const std::string_view>> GgufFile::get_strings(std::string_view key) const {
-  const GgufValue* value = find(key);
-  if (value == nullptr) return no_key(key, "an array of strings");
-  const GgufArray* array = value->as_array();
-  if (array == nullptr || array->element != GgufType::String) return wrong_type(key, "an array of strings");
+  TL_TRY(const GgufArray* array, get_array(key, "an array of strings"));
+  if (array->element != GgufType::String) return wrong_type(key, "an array of strings");
   return std::span<const std::string_view>(array->strings);
 }
 
 Result<std::vector<f32>> GgufFile::get_f32s(std::string_view key) const {
-  const GgufValue* value = find(key);
-  if (value == nullptr) return no_key(key, "an array of numbers");
-  const GgufArray* array = value->as_array();
-  if (array == nullptr) return wrong_type(key, "an array of numbers");
+  TL_TRY(const GgufArray* array, get_array(key, "an array of numbers"));
   std::vector<f32> out;
   out.reserve(array->raw.size() / sizeof(f32));
   for (u64 i = 0; i < array->size; ++i) {
@@ -77,10 +68,7 @@ Result<std::vector<f32>> GgufFile::get_f32s(std::string_view key) const {
 }
 
 Result<std::vector<i64>> GgufFile::get_i64s(std::string_view key) const {
-  const GgufValue* value = find(key);
-  if (value == nullptr) return no_key(key, "an array of integers");
-  const GgufArray* array = value->as_array();
-  if (array == nullptr) return wrong_type(key, "an array of integers");
+  TL_TRY(const GgufArray* array, get_array(key, "an array of integers"));
   std::vector<i64> out;
   out.reserve(array->raw.size() / sizeof(i32));
   for (u64 i = 0; i < array->size; ++i) {

@@ -114,45 +114,11 @@ Type Checker::name(const ast::Name& e) {
   return {};
 }
 
-// As the compiler to bytecode tells a nested literal from a list of lists: all leaves could be numbers, and
-// one is.
-static bool is_tensor_literal(const ast::List& e) {
-  bool has_leaf = false;
-  std::vector<const ast::List*> open = {&e};
-  while (!open.empty()) {
-    const ast::List* list = open.back();
-    open.pop_back();
-    for (const auto& item : list->items) {
-      const ast::Expr* leaf = item.get();
-      if (const auto* minus = ast::get_if<ast::Unary>(leaf)) leaf = minus->operand.get();
-      switch (leaf->kind) {
-        case ast::ExprKind::List:
-          open.push_back(&ast::as<ast::List>(*leaf));
-          break;
-        case ast::ExprKind::Int:
-        case ast::ExprKind::Float:
-        case ast::ExprKind::Bool:
-          has_leaf = true;
-          break;
-        case ast::ExprKind::String:
-        case ast::ExprKind::Tuple:
-        case ast::ExprKind::StructLiteral:
-        case ast::ExprKind::Closure:
-          return false;
-        default:
-          break;
-      }
-    }
-  }
-  return has_leaf;
-}
-
 Type Checker::list(const ast::List& e) {
   if (e.is_set) return {};
   std::vector<Type> items;
   for (const auto& item : e.items) items.push_back(expression(*item));
-  const bool is_nested = !e.items.empty() && e.items[0]->kind == ast::ExprKind::List && is_tensor_literal(e);
-  return is_nested ? literal_tensor(e, items) : list_type(std::move(items));
+  return ast::is_tensor_literal(e) ? literal_tensor(e, items) : list_type(std::move(items));
 }
 
 // Rows are lists of numbers or, nested deeper, tensors themselves.

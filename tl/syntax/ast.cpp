@@ -15,6 +15,38 @@ const Setting* Learn::find(std::string_view name) const {
   return nullptr;
 }
 
+bool is_tensor_literal(const List& e) {
+  if (e.items.empty() || e.items[0]->kind != ExprKind::List) return false;
+  bool has_leaf = false;
+  std::vector<const List*> open = {&e};
+  while (!open.empty()) {
+    const List* list = open.back();
+    open.pop_back();
+    for (const auto& item : list->items) {
+      const Expr* leaf = item.get();
+      if (const auto* minus = get_if<Unary>(leaf)) leaf = minus->operand.get();
+      switch (leaf->kind) {
+        case ExprKind::List:
+          open.push_back(&as<List>(*leaf));
+          break;
+        case ExprKind::Int:
+        case ExprKind::Float:
+        case ExprKind::Bool:
+          has_leaf = true;
+          break;
+        case ExprKind::String:
+        case ExprKind::Tuple:
+        case ExprKind::StructLiteral:
+        case ExprKind::Closure:
+          return false;
+        default:
+          break;
+      }
+    }
+  }
+  return has_leaf;
+}
+
 std::string_view spelling(BinaryOp op) {
   switch (op) {
     case BinaryOp::Or:

@@ -572,6 +572,9 @@ const T* get_if(const std::unique_ptr<Base>& node) {
   return get_if<T>(static_cast<const Base*>(node.get()));
 }
 
+// Whether nested lists are written as a tensor: all their leaves could be numbers, and one is written so.
+bool is_tensor_literal(const List& e);
+
 // "==", "⊙", ...: as the reader writes it.
 std::string_view spelling(BinaryOp op);
 std::string_view spelling(UnaryOp op);

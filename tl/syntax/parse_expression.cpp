@@ -160,12 +160,7 @@ ast::ExprPtr Parser::parse_binary_rest(ast::ExprPtr lhs, size_t first, BinaryOp 
                                        int rhs_level) {
   const With heads(at_statement_head_, op == BinaryOp::Similar && at_statement_head_);
   ast::ExprPtr rhs = parse_binary(rhs_level);
-  auto binary = make<ast::Binary>(first);
-  binary->op = op;
-  binary->op_span = op_span;
-  binary->lhs = std::move(lhs);
-  binary->rhs = std::move(rhs);
-  return binary;
+  return make_binary(op, first, op_span, std::move(lhs), std::move(rhs));
 }
 
 // Whether a factor of a tensor equation stands side by side with the operand before it: W[i, j] X[j, t].
@@ -199,6 +194,16 @@ ast::ExprPtr Parser::make_unary(ast::UnaryOp op, size_t first, Span op_span, ast
   unary->op_span = op_span;
   unary->operand = std::move(operand);
   return unary;
+}
+
+ast::ExprPtr Parser::make_binary(BinaryOp op, size_t first, Span op_span, ast::ExprPtr lhs,
+                                 ast::ExprPtr rhs) {
+  auto binary = make<ast::Binary>(first);
+  binary->op = op;
+  binary->op_span = op_span;
+  binary->lhs = std::move(lhs);
+  binary->rhs = std::move(rhs);
+  return binary;
 }
 
 ast::ExprPtr Parser::parse_unary() {
@@ -235,12 +240,7 @@ ast::ExprPtr Parser::parse_power() {
   const Nest nest(*this);
   const With heads(at_statement_head_, false);
   ast::ExprPtr exponent = parse_unary();
-  auto power = make<ast::Binary>(first);
-  power->op = op;
-  power->op_span = op_span;
-  power->lhs = std::move(base);
-  power->rhs = std::move(exponent);
-  return power;
+  return make_binary(op, first, op_span, std::move(base), std::move(exponent));
 }
 
 }  // namespace tl

@@ -157,6 +157,7 @@ class Parser {
   ast::ExprPtr parse_binary_rest(ast::ExprPtr lhs, size_t first, ast::BinaryOp op, Span op_span,
                                  int rhs_level);
   ast::ExprPtr make_unary(ast::UnaryOp op, size_t first, Span op_span, ast::ExprPtr operand);
+  ast::ExprPtr make_binary(ast::BinaryOp op, size_t first, Span op_span, ast::ExprPtr lhs, ast::ExprPtr rhs);
   bool line_ends_here() const { return bracket_depth_ == 0 && peek().newline_before; }
   bool can_join() const;
 

@@ -17,26 +17,5 @@ struct RowsOf {
 
 }  // namespace tl::cpu
 
-#define TL_SIMD portable
-#define TL_SIMD_LEVEL 0
-#include "tl/backend/cpu/dot_float.inc"
-#undef TL_SIMD
-#undef TL_SIMD_LEVEL
-
-#if TL_SIMD_X86
-TL_REGION_AVX2
-#define TL_SIMD avx2
-#define TL_SIMD_LEVEL 1
-#include "tl/backend/cpu/dot_float.inc"
-#undef TL_SIMD
-#undef TL_SIMD_LEVEL
-TL_REGION_END
-
-TL_REGION_AVX512
-#define TL_SIMD avx512
-#define TL_SIMD_LEVEL 2
-#include "tl/backend/cpu/dot_float.inc"
-#undef TL_SIMD
-#undef TL_SIMD_LEVEL
-TL_REGION_END
-#endif
+#define TL_SIMD_FILE "tl/backend/cpu/dot_float.inc"
+#include "tl/backend/cpu/targets.h"

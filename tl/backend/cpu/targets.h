@@ -1,11 +1,14 @@
-// Compiles one file once per SIMD level. A kernel file looks like this:
+// Compiles the file that TL_SIMD_FILE names once per SIMD level. A kernel file looks like this:
 //
-//   #include "tl/backend/cpu/simd.h"       // and every other header it needs: none may be included below
+//   #include "tl/backend/cpu/simd.h"     // and every other header it needs: none may be included below
 //   #ifndef TL_SIMD
 //   #define TL_SIMD_FILE "tl/ops/norm/rms_norm_cpu.cpp"
-//   #include "tl/backend/cpu/targets.h"    // includes the file again for each level, with TL_SIMD =
-//   portable, avx2, … namespace tl::cpu { TL_SIMD_DISPATCH(rms_norm) }   // void rms_norm(KernelCall&): picks
-//   the level by call.simd #else namespace tl::cpu::TL_SIMD { … void rms_norm(KernelCall& call) { … } }
+//   #include "tl/backend/cpu/targets.h"  // includes the file again, TL_SIMD being portable, avx2, ...
+//   namespace tl::cpu {
+//   TL_SIMD_DISPATCH(rms_norm)           // void rms_norm(KernelCall&): picks the level by call.simd
+//   }
+//   #else
+//   namespace tl::cpu::TL_SIMD { ... void rms_norm(KernelCall& call) { ... } }
 //   #endif
 //
 // TL_SIMD_LEVEL is 0, 1 or 2 there, for the few places that use intrinsics directly. Code of a level must be
@@ -38,4 +41,5 @@ TL_REGION_AVX512
 TL_REGION_END
 #endif
 
-#endif  // TL_SIMD_FILE
+#undef TL_SIMD_FILE
+#endif

@@ -95,22 +95,19 @@ Result<ExprPtr> Parser::choice() {
 }
 
 Result<ExprPtr> Parser::or_() {
-  TL_TRY(ExprPtr left, and_());
-  while (take("or")) {
-    ExprPtr out = make(Expr::Kind::Or);
-    TL_TRY(ExprPtr right, and_());
-    TL_TRY_DO(add(*out, std::move(left)));
-    TL_TRY_DO(add(*out, std::move(right)));
-    left = std::move(out);
-  }
-  return left;
+  return logical("or", Expr::Kind::Or, &Parser::and_);
 }
 
 Result<ExprPtr> Parser::and_() {
-  TL_TRY(ExprPtr left, not_());
-  while (take("and")) {
-    ExprPtr out = make(Expr::Kind::And);
-    TL_TRY(ExprPtr right, not_());
+  return logical("and", Expr::Kind::And, &Parser::not_);
+}
+
+Result<ExprPtr> Parser::logical(std::string_view word, Expr::Kind kind,
+                                Result<ExprPtr> (Parser::*operand)()) {
+  TL_TRY(ExprPtr left, (this->*operand)());
+  while (take(word)) {
+    ExprPtr out = make(kind);
+    TL_TRY(ExprPtr right, (this->*operand)());
     TL_TRY_DO(add(*out, std::move(left)));
     TL_TRY_DO(add(*out, std::move(right)));
     left = std::move(out);
@@ -242,35 +239,36 @@ Result<ExprPtr> Parser::primary() {
   return unexpected("a value");
 }
 
+Result<bool> Parser::item_follows(std::string_view close, bool is_first) {
+  if (take(close)) return false;
+  if (is_first) return true;
+  TL_TRY_DO(expect(","));
+  return !take(close);
+}
+
 Result<ExprPtr> Parser::list_literal() {
   TL_TRY_DO(expect("["));
   ExprPtr out = make(Expr::Kind::List);
-  while (!take("]")) {
-    if (!out->items.empty()) {
-      TL_TRY_DO(expect(","));
-      if (take("]")) break;
-    }
+  while (true) {
+    TL_TRY(const bool more, item_follows("]", out->items.empty()));
+    if (!more) return out;
     TL_TRY(ExprPtr item, expression());
     TL_TRY_DO(add(*out, std::move(item)));
   }
-  return out;
 }
 
 Result<ExprPtr> Parser::dict_literal() {
   TL_TRY_DO(expect("{"));
   ExprPtr out = make(Expr::Kind::Dict);
-  while (!take("}")) {
-    if (!out->items.empty()) {
-      TL_TRY_DO(expect(","));
-      if (take("}")) break;
-    }
+  while (true) {
+    TL_TRY(const bool more, item_follows("}", out->items.empty()));
+    if (!more) return out;
     TL_TRY(ExprPtr key, expression());
     TL_TRY_DO(expect(":"));
     TL_TRY(ExprPtr value, expression());
     TL_TRY_DO(add(*out, std::move(key)));
     TL_TRY_DO(add(*out, std::move(value)));
   }
-  return out;
 }
 
 Result<ExprPtr> Parser::postfix(ExprPtr value) {
@@ -291,14 +289,18 @@ Result<ExprPtr> Parser::postfix(ExprPtr value) {
     } else if (is("[")) {
       TL_TRY(value, subscript(std::move(value)));
     } else if (is("(")) {
-      ExprPtr out = make(Expr::Kind::Call);
-      TL_TRY_DO(add(*out, std::move(value)));
-      TL_TRY_DO(arguments(*out));
-      value = std::move(out);
+      TL_TRY(value, call(std::move(value)));
     } else {
       return value;
     }
   }
+}
+
+Result<ExprPtr> Parser::call(ExprPtr callee) {
+  ExprPtr out = make(Expr::Kind::Call);
+  TL_TRY_DO(add(*out, std::move(callee)));
+  TL_TRY_DO(arguments(*out));
+  return out;
 }
 
 Result<ExprPtr> Parser::subscript(ExprPtr value) {
@@ -330,10 +332,7 @@ Result<ExprPtr> Parser::filters(ExprPtr value) {
     } else if (take("is")) {
       TL_TRY(value, test(std::move(value)));
     } else if (is("(")) {
-      ExprPtr out = make(Expr::Kind::Call);
-      TL_TRY_DO(add(*out, std::move(value)));
-      TL_TRY_DO(arguments(*out));
-      value = std::move(out);
+      TL_TRY(value, call(std::move(value)));
     } else {
       return value;
     }
@@ -371,13 +370,9 @@ Result<ExprPtr> Parser::test(ExprPtr value) {
 
 Result<void> Parser::arguments(Expr& call) {
   TL_TRY_DO(expect("("));
-  bool first = true;
-  while (!take(")")) {
-    if (!first) {
-      TL_TRY_DO(expect(","));
-      if (take(")")) break;
-    }
-    first = false;
+  for (bool is_first = true;; is_first = false) {
+    TL_TRY(const bool more, item_follows(")", is_first));
+    if (!more) break;
     if (is("*") || is("**")) return error("arguments with '*' are not supported");
     if (peek().kind == Kind::Name && is("=", 1)) {
       TL_TRY(std::string key, name());

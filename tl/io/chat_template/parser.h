@@ -42,6 +42,8 @@ class Parser {
   Result<ExprPtr> or_();
   Result<ExprPtr> and_();
   Result<ExprPtr> not_();
+  // Operands with `word` between them, grouped to the left.
+  Result<ExprPtr> logical(std::string_view word, Expr::Kind kind, Result<ExprPtr> (Parser::*operand)());
   Result<ExprPtr> comparison();
   Result<ExprPtr> binary(u32 level);
   Result<ExprPtr> unary(bool with_filters);
@@ -49,6 +51,7 @@ class Parser {
   Result<ExprPtr> list_literal();
   Result<ExprPtr> dict_literal();
   Result<ExprPtr> postfix(ExprPtr value);
+  Result<ExprPtr> call(ExprPtr callee);
   Result<ExprPtr> subscript(ExprPtr value);
   Result<ExprPtr> filters(ExprPtr value);
   Result<ExprPtr> one_filter(ExprPtr value);
@@ -58,6 +61,8 @@ class Parser {
   ExprPtr make(Expr::Kind kind, std::string text = {}) const;
   // Puts `child` under `parent`; fails where the tree gets too deep.
   Result<void> add(Expr& parent, ExprPtr child) const;
+  // Whether an item follows in a list that `close` ends; takes `close`, or the comma before the item.
+  Result<bool> item_follows(std::string_view close, bool is_first);
 
   const Token& peek(size_t ahead = 0) const { return tokens_[std::min(at_ + ahead, tokens_.size() - 1)]; }
   bool is(std::string_view text, size_t ahead = 0) const;  // an operator or name

@@ -1,30 +1,16 @@
-// For tests that call kernels directly: operands with memory of their own, and calls in any number of parts.
+// For tests that call kernels directly: calls in any number of parts, on operands of random_operands.h.
 #pragma once
 
 #include <gtest/gtest.h>
 
-#include <vector>
-
 #include "tl/backend/cpu/simd_level.h"
 #include "tl/device/kernel.h"
+#include "tl/ops/linear/random_operands.h"
 #include "tl/tensor/op.h"
 
 namespace tl::testing_kernels {
 
 inline constexpr SimdLevel kLevels[] = {SimdLevel::Portable, SimdLevel::Avx2, SimdLevel::Avx512};
-
-struct Buffered {
-  std::vector<u64> memory;
-  Operand operand;
-  Buffered(DType dtype, Dims dims, i64 bytes) : memory(static_cast<size_t>(bytes + 7) / 8 + 8) {
-    const auto address = (reinterpret_cast<uintptr_t>(memory.data()) + 63) / 64 * 64;
-    operand.data = reinterpret_cast<std::byte*>(address);
-    operand.dtype = dtype;
-    operand.dims = dims;
-    operand.strides = contiguous_strides(dims);
-  }
-  Buffered(const Buffered&) = delete;
-};
 
 inline KernelCall call_of(std::span<const Operand> in, const Operand& out, SimdLevel level,
                           Scratch& scratch) {

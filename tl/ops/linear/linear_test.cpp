@@ -7,7 +7,6 @@
 #include <cstring>
 #include <random>
 
-#include "tl/base/half.h"
 #include "tl/ops/linear/kernel_testing.h"
 #include "tl/ops/ops.h"
 #include "tl/tensor/quant.h"
@@ -16,42 +15,6 @@ namespace tl {
 using namespace testing_kernels;
 
 namespace {
-
-// Where blocks keep their float16 scales: random bytes there would be infinities and NaNs.
-std::vector<int> half_fields(DType dtype) {
-  switch (dtype) {
-    case DType::Q4_1:
-    case DType::Q5_1:
-    case DType::Q4_K:
-    case DType::Q5_K:
-      return {0, 2};
-    case DType::Q2_K:
-      return {80, 82};
-    case DType::Q3_K:
-      return {108};
-    case DType::Q6_K:
-      return {208};
-    default:
-      return {0};
-  }
-}
-
-void fill_weights(Operand& w, std::mt19937& random) {
-  std::normal_distribution<float> normal;
-  if (!is_quantised(w.dtype)) {
-    for (i64 i = 0; i < w.numel(); ++i) store_from_double(w.dtype, w.data, i, normal(random));
-    return;
-  }
-  const DTypeInfo& type = info(w.dtype);
-  const i64 bytes = row_bytes(w.dtype, w.numel());
-  auto* p = w.mutable_ptr<u8>();
-  for (i64 i = 0; i < bytes; ++i) p[i] = static_cast<u8>(random());
-  for (i64 b = 0; b < bytes; b += type.block_bytes)
-    for (const int at : half_fields(w.dtype)) {
-      const u16 half = f32_to_f16(0.01f * normal(random));
-      std::memcpy(p + b + at, &half, sizeof half);
-    }
-}
 
 void run_linear(const Operand& x, const Operand& w, const Operand& out, SimdLevel level, i64 parts) {
   Scratch scratch;
@@ -93,7 +56,7 @@ TEST(Linear, AgreesWithTheOracleAtEveryLevel) {
   for (const Case& c : cases()) {
     Buffered x(c.x, {c.rows, c.k}, c.rows * c.k * 4), w(c.weight, {c.n, c.k}, row_bytes(c.weight, c.n * c.k));
     Buffered want(DType::F64, {c.rows, c.n}, c.rows * c.n * 8), got(c.x, {c.rows, c.n}, c.rows * c.n * 8);
-    fill_weights(x.operand, random), fill_weights(w.operand, random);
+    fill_random(x.operand, random), fill_random(w.operand, random);
     const Operand in[] = {x.operand, w.operand};
     Scratch scratch;
     KernelCall reference = call_of(in, want.operand, SimdLevel::Portable, scratch);
@@ -124,7 +87,7 @@ TEST(Linear, KeepsItsPrecisionBesideOutliers) {
     const i64 rows = 4, n = 64, k = 2048;
     Buffered x(DType::F32, {rows, k}, rows * k * 4), w(dtype, {n, k}, row_bytes(dtype, n * k));
     Buffered want(DType::F64, {rows, n}, rows * n * 8), got(DType::F32, {rows, n}, rows * n * 4);
-    fill_weights(x.operand, random), fill_weights(w.operand, random);
+    fill_random(x.operand, random), fill_random(w.operand, random);
     for (i64 i = 0; i < rows * k; i += 97) x.operand.mutable_ptr<float>()[i] *= 30;
     const Operand in[] = {x.operand, w.operand};
     Scratch scratch;
@@ -146,7 +109,7 @@ TEST(Linear, RowsAndSplitsChangeNoBit) {
     if (c.rows < 33) continue;
     Buffered x(c.x, {c.rows, c.k}, c.rows * c.k * 4), w(c.weight, {c.n, c.k}, row_bytes(c.weight, c.n * c.k));
     Buffered whole(c.x, {c.rows, c.n}, c.rows * c.n * 8), part(c.x, {c.rows, c.n}, c.rows * c.n * 8);
-    fill_weights(x.operand, random), fill_weights(w.operand, random);
+    fill_random(x.operand, random), fill_random(w.operand, random);
     for (const SimdLevel level : kLevels) {
       if (level > best_simd_level()) continue;
       run_linear(x.operand, w.operand, whole.operand, level, 1);
@@ -170,7 +133,7 @@ TEST(Linear, NotANumberAndZerosStayWhatTheyAre) {
   std::mt19937 random(4);
   Buffered x(DType::F32, {2, 64}, 512), w(DType::Q4_0, {3, 64}, row_bytes(DType::Q4_0, 192));
   Buffered out(DType::F32, {2, 3}, 24);
-  fill_weights(w.operand, random);
+  fill_random(w.operand, random);
   for (int i = 0; i < 128; ++i) x.operand.mutable_ptr<float>()[i] = 0;
   x.operand.mutable_ptr<float>()[70] = std::nanf("");
   for (const SimdLevel level : kLevels) {

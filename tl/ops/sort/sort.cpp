@@ -52,6 +52,14 @@ static Result<TensorType> infer_top_k_indices(const InferContext& c) {
   return TensorType{DType::I64, x.shape};
 }
 
+SortJob sort_job(const KernelCall& call, bool wants_places) {
+  const i64 axis = call.attrs->int_at(0);
+  return {axis, call.attrs->bool_at(1), AxisLines(call.in[0], axis).length, wants_places};
+}
+SortJob top_k_job(const KernelCall& call, bool wants_places) {
+  return {-1, true, call.attrs->int_at(0), wants_places};
+}
+
 namespace ref {
 
 // Places of one line's elements in sorted order.
@@ -78,15 +86,14 @@ static void copy_element(const Operand& from, i64 at, const Operand& to, i64 pla
   store_from_int(to.dtype, to.data, place, load_as_int(from.dtype, from.address(), at));
 }
 
-// The first `count` of each line along `axis` in sorted order, as values or as places.
-static void sort_lines(KernelCall& call, i64 axis, bool is_descending, i64 count, bool wants_places) {
-  const AxisLines in(call.in[0], axis), out(call.out, axis);
+static void sort_lines(KernelCall& call, const SortJob& job) {
+  const AxisLines in(call.in[0], job.axis), out(call.out, job.axis);
   for (i64 r = call.begin; r < call.end; ++r) {
     const i64 from = in.lines.offset(r), to = out.lines.offset(r);
-    const std::vector<i64> places = sorted_places(call.in[0], from, in.length, in.stride, is_descending);
-    for (i64 i = 0; i < count; ++i) {
+    const std::vector<i64> places = sorted_places(call.in[0], from, in.length, in.stride, job.is_descending);
+    for (i64 i = 0; i < job.count; ++i) {
       const i64 place = places[static_cast<size_t>(i)];
-      if (wants_places) {
+      if (job.wants_places) {
         call.out.mutable_ptr<i64>()[to + i * out.stride] = place;
       } else {
         copy_element(call.in[0], from + place * in.stride, call.out, to + i * out.stride);
@@ -95,21 +102,17 @@ static void sort_lines(KernelCall& call, i64 axis, bool is_descending, i64 count
   }
 }
 
-static i64 line_length(const KernelCall& call) {
-  return AxisLines(call.in[0], call.attrs->int_at(0)).length;
-}
-
 void sort(KernelCall& call) {
-  sort_lines(call, call.attrs->int_at(0), call.attrs->bool_at(1), line_length(call), false);
+  sort_lines(call, sort_job(call, false));
 }
 void argsort(KernelCall& call) {
-  sort_lines(call, call.attrs->int_at(0), call.attrs->bool_at(1), line_length(call), true);
+  sort_lines(call, sort_job(call, true));
 }
 void top_k_values(KernelCall& call) {
-  sort_lines(call, -1, true, call.attrs->int_at(0), false);
+  sort_lines(call, top_k_job(call, false));
 }
 void top_k_indices(KernelCall& call) {
-  sort_lines(call, -1, true, call.attrs->int_at(0), true);
+  sort_lines(call, top_k_job(call, true));
 }
 
 }  // namespace ref

@@ -6,6 +6,16 @@
 
 namespace tl {
 
+// What an op keeps of each line along `axis`: the first `count` in sorted order, as values or as places.
+struct SortJob {
+  i64 axis;
+  bool is_descending;
+  i64 count;
+  bool wants_places;
+};
+SortJob sort_job(const KernelCall& call, bool wants_places);   // sort, argsort
+SortJob top_k_job(const KernelCall& call, bool wants_places);  // top_k_values, top_k_indices
+
 namespace ref {
 void sort(KernelCall& call);
 void argsort(KernelCall& call);

@@ -87,18 +87,17 @@ void copy_values(const Entry* entries, i64 n, const Operand& x, i64 from, i64 st
   for (i64 i = 0; i < n; ++i) target[i * stride] = source[entries[i].place * step];
 }
 
-// The first `count` of each line of this part in sorted order.
-void sort_lines(KernelCall& call, i64 axis, bool is_descending, i64 count, bool wants_places) {
+void sort_lines(KernelCall& call, const SortJob& job) {
   const Operand &x = call.in[0], &y = call.out;
-  const AxisLines in(x, axis), out(y, axis);
-  const i64 n = in.length;
+  const AxisLines in(x, job.axis), out(y, job.axis);
+  const i64 n = in.length, count = job.count;
   Entry* e = static_cast<Entry*>(call.scratch->get(static_cast<size_t>(n) * sizeof(Entry)));
   for (i64 r = call.begin; r < call.end; ++r) {
     const i64 from = in.lines.offset(r), to = out.lines.offset(r);
-    read_entries(e, x, from, n, in.stride, is_descending);
+    read_entries(e, x, from, n, in.stride, job.is_descending);
     if (count < n) std::nth_element(e, e + count, e + n);
     std::sort(e, e + count);
-    if (wants_places) {
+    if (job.wants_places) {
       write_places(e, count, y, to, out.stride);
       continue;
     }
@@ -119,23 +118,19 @@ void sort_lines(KernelCall& call, i64 axis, bool is_descending, i64 count, bool 
   }
 }
 
-i64 line_length(const KernelCall& call) {
-  return AxisLines(call.in[0], call.attrs->int_at(0)).length;
-}
-
 }  // namespace
 
 void sort(KernelCall& call) {
-  sort_lines(call, call.attrs->int_at(0), call.attrs->bool_at(1), line_length(call), false);
+  sort_lines(call, sort_job(call, false));
 }
 void argsort(KernelCall& call) {
-  sort_lines(call, call.attrs->int_at(0), call.attrs->bool_at(1), line_length(call), true);
+  sort_lines(call, sort_job(call, true));
 }
 void top_k_values(KernelCall& call) {
-  sort_lines(call, -1, true, call.attrs->int_at(0), false);
+  sort_lines(call, top_k_job(call, false));
 }
 void top_k_indices(KernelCall& call) {
-  sort_lines(call, -1, true, call.attrs->int_at(0), true);
+  sort_lines(call, top_k_job(call, true));
 }
 
 }  // namespace tl::cpu

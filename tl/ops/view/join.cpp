@@ -42,6 +42,25 @@ i64 offset_of(const Dims& at, const Strides& strides) {
   return offset;
 }
 
+// The same dims but for `axis`, as far as they are known.
+bool agree_besides(int axis, const Shape& a, const Shape& b) {
+  bool agree = a.size() == b.size();
+  for (int i = 0; agree && i < a.size(); ++i) agree = i == axis || same_dim(a[i], b[i]);
+  return agree;
+}
+
+// What every kernel here fills, row by row, and the axis along which it picks places.
+struct Rows {
+  const Dims& dims;
+  int axis, last;
+  i64 bytes, cols;  // of an element; in a row
+};
+Rows rows_of(const KernelCall& call) {
+  const Dims& dims = call.out.dims;
+  const int axis = *normalise_axis(call.attrs->int_at(0), dims.size()), last = dims.size() - 1;
+  return {dims, axis, last, size_of(call.out.dtype), dims[last]};
+}
+
 // --- concat ---
 
 Result<TensorType> infer_concat(const InferContext& c) {
@@ -50,9 +69,7 @@ Result<TensorType> infer_concat(const InferContext& c) {
   if (plain(a.dtype) != plain(b.dtype)) {
     return fail(Code::BadProgram, "cannot join {} and {}: the types differ", to_string(a), to_string(b));
   }
-  bool fits = a.rank() == b.rank();
-  for (int i = 0; fits && i < a.rank(); ++i) fits = i == axis || same_dim(a.shape[i], b.shape[i]);
-  if (!fits) {
+  if (!agree_besides(axis, a.shape, b.shape)) {
     return fail(Code::BadProgram, "cannot join {} and {} along axis {}: other dims differ",
                 to_string(a.shape), to_string(b.shape), axis);
   }
@@ -69,9 +86,7 @@ Result<TensorType> infer_concat(const InferContext& c) {
 
 void run_concat(KernelCall& call) {
   const Operand &a = call.in[0], &b = call.in[1];
-  const Dims& dims = call.out.dims;
-  const int axis = *normalise_axis(call.attrs->int_at(0), dims.size()), last = dims.size() - 1;
-  const i64 bytes = size_of(call.out.dtype), cols = dims[last];
+  const auto [dims, axis, last, bytes, cols] = rows_of(call);
   for (i64 row = call.begin; row < call.end; ++row) {
     Dims at = row_coordinates(row, dims);
     std::byte* to = call.out.data + row * cols * bytes;
@@ -117,9 +132,7 @@ Result<TensorType> infer_index_select(const InferContext& c) {
 
 void run_index_select(KernelCall& call) {
   const Operand &x = call.in[0], &index = call.in[1];
-  const Dims& dims = call.out.dims;
-  const int axis = *normalise_axis(call.attrs->int_at(0), dims.size()), last = dims.size() - 1;
-  const i64 bytes = size_of(call.out.dtype), cols = dims[last];
+  const auto [dims, axis, last, bytes, cols] = rows_of(call);
   for (i64 row = call.begin; row < call.end; ++row) {
     Dims at = row_coordinates(row, dims);
     std::byte* to = call.out.data + row * cols * bytes;
@@ -142,9 +155,7 @@ Result<TensorType> infer_gather(const InferContext& c) {
   const TensorType &x = c.input(0), &index = c.input(1);
   TL_TRY(const int axis, checked_axis(c.attrs().int_at(0), x.shape));
   TL_TRY_DO(want_whole(index));
-  bool fits = x.rank() == index.rank();
-  for (int i = 0; fits && i < x.rank(); ++i) fits = i == axis || same_dim(x.shape[i], index.shape[i]);
-  if (!fits) {
+  if (!agree_besides(axis, x.shape, index.shape)) {
     return fail(Code::BadProgram, "cannot gather from {} with an index of {} along axis {}",
                 to_string(x.shape), to_string(index.shape), axis);
   }
@@ -157,9 +168,7 @@ Result<TensorType> infer_gather(const InferContext& c) {
 
 void run_gather(KernelCall& call) {
   const Operand &x = call.in[0], &index = call.in[1];
-  const Dims& dims = call.out.dims;
-  const int axis = *normalise_axis(call.attrs->int_at(0), dims.size()), last = dims.size() - 1;
-  const i64 bytes = size_of(call.out.dtype), cols = dims[last];
+  const auto [dims, axis, last, bytes, cols] = rows_of(call);
   for (i64 row = call.begin; row < call.end; ++row) {
     Dims at = row_coordinates(row, dims);
     for (at[last] = 0; at[last] < cols; ++at[last]) {

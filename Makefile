@@ -62,7 +62,7 @@ tsan: setup-test ## unit tests and small models under the thread sanitizer
 	$(call configure,tsan)
 	$(call compile,tsan,$(if $(SANITIZED),--target $(SANITIZED)))
 	@echo "== running the tests that need no real model under tsan"
-	@$(call run_tests,tsan,$$(scripts/fixed_addresses.sh) env TL_SANITIZED=1 TSAN_OPTIONS=second_deadlock_stack=1,-LE 'slow|model' -R '$(SANITIZED_TESTS)')
+	@$(call run_tests,tsan,$$($(CURDIR)/scripts/fixed_addresses.sh) env TL_SANITIZED=1 TSAN_OPTIONS=second_deadlock_stack=1,-LE 'slow|model' -R '$(SANITIZED_TESTS)')
 
 .PHONY: headers
 headers: setup ## compiles every header alone

@@ -323,7 +323,7 @@ void Compiler::cast(const ast::Cast& e, u16 dst) {
     return;
   }
   if (dtype) spec.dtype = *dtype;
-  spec.tensor_dtype = dtype.has_value() ? dtype : std::nullopt;
+  spec.tensor_dtype = dtype;
   if (!spec.tensor_dtype && spec.is_scalar) {
     if (spec.scalar == lang::ScalarType::Int) spec.tensor_dtype = DType::I64;
     if (spec.scalar == lang::ScalarType::Float) spec.tensor_dtype = DType::F32;

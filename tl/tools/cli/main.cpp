@@ -53,7 +53,7 @@ void add_run_options(CLI::App& app, SessionOptions& o) {
 // What the command line said. CLI11 fills it in; the command that was named reads it.
 struct Said {
   SessionOptions session;
-  std::string model, other;       // MODEL or NAME; of `diff`, A and B
+  std::string model, other;  // MODEL or NAME; of `diff`, A and B
   std::vector<std::string> files;
   std::vector<std::string> args;  // as --name=value, for a program of the standard library
   bool json = false, special = false;
@@ -89,7 +89,8 @@ void add_sampling_options(CLI::App& app, Said& said) {
 }
 
 void add_run(CLI::App& app, Said& said) {
-  CLI::App* cmd = app.add_subcommand("run", "runs a program (also: tl FILE, tl run:FILE; - is standard input)");
+  CLI::App* cmd =
+      app.add_subcommand("run", "runs a program (also: tl FILE, tl run:FILE; - is standard input)");
   add_run_options(*cmd, said.session);
   cmd->prefix_command();
   cmd->callback([&said, cmd] {

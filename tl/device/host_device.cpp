@@ -64,8 +64,11 @@ HostDevice::HostDevice(i64 limit_bytes) {
 
 HostDevice::~HostDevice() {
   for (const Deferred& d : deferred_) munmap(d.block.data, static_cast<size_t>(d.block.bytes));
-  deferred_.clear();
-  trim();
+  for (const auto& [stream, lists] : free_) {
+    for (const auto& [size, blocks] : lists) {
+      for (const Block& b : blocks) munmap(b.data, static_cast<size_t>(b.bytes));
+    }
+  }
 }
 
 // Four classes between powers of two: at most a quarter is wasted, and shapes that grow by a row reuse their
@@ -82,22 +85,38 @@ Result<HostDevice::Block> HostDevice::from_system(i64 bytes) {
   if (data == MAP_FAILED) return fail(Code::OutOfMemory, "the system has no {} bytes of memory left", bytes);
   if (bytes >= i64{2} << 20) madvise(data, static_cast<size_t>(bytes), MADV_HUGEPAGE);
   ++stats_.system_allocations;
-  return Block{data, bytes};
+  return Block{data, bytes, {}};
 }
 
-i64 HostDevice::trim() {
-  i64 freed = 0;
+void HostDevice::trim() {
   for (auto& [stream, lists] : free_) {
     for (auto& [size, blocks] : lists) {
-      for (const Block& b : blocks) {
+      std::erase_if(blocks, [&](const Block& b) {
+        if (!Timelines::instance().reached(b.last_use)) return false;
         munmap(b.data, static_cast<size_t>(b.bytes));
-        freed += b.bytes;
-      }
+        stats_.cached_bytes -= b.bytes;
+        return true;
+      });
     }
   }
-  free_.clear();
-  stats_.cached_bytes -= freed;
-  return freed;
+}
+
+void HostDevice::empty_cache(std::unique_lock<std::mutex>& lock) {
+  std::vector<Ticket> busy;
+  for (const auto& [stream, lists] : free_) {
+    for (const auto& [size, blocks] : lists) {
+      for (const Block& b : blocks) busy.push_back(b.last_use);
+    }
+  }
+  for (const Deferred& d : deferred_) {
+    busy.push_back(d.block.last_use);
+    busy.insert(busy.end(), d.tickets.begin(), d.tickets.end());
+  }
+  lock.unlock();
+  for (const Ticket& t : busy) Timelines::instance().wait(t);
+  lock.lock();
+  collect_deferred();
+  trim();
 }
 
 void HostDevice::collect_deferred() {
@@ -110,7 +129,7 @@ void HostDevice::collect_deferred() {
   });
 }
 
-Result<HostDevice::Block> HostDevice::take(i64 bytes, StreamId stream) {
+Result<HostDevice::Block> HostDevice::take(i64 bytes, StreamId stream, std::unique_lock<std::mutex>& lock) {
   const i64 size = size_class(bytes);
   if (!deferred_.empty()) collect_deferred();
   FreeLists& lists = free_[static_cast<u32>(stream)];
@@ -123,7 +142,12 @@ Result<HostDevice::Block> HostDevice::take(i64 bytes, StreamId stream) {
     stats_.cached_bytes -= block.bytes;
     return block;
   }
-  if (stats_.limit_bytes > 0 && stats_.in_use_bytes + stats_.cached_bytes + size > stats_.limit_bytes) {
+  const auto is_over_limit = [&] {
+    return stats_.limit_bytes > 0 && stats_.in_use_bytes + stats_.cached_bytes + size > stats_.limit_bytes;
+  };
+  if (is_over_limit())
+    empty_cache(lock);  // what is kept for other sizes and streams must not refuse this one
+  if (is_over_limit()) {
     i64 biggest = 0;
     for (const auto& [id, b] : live_) biggest = std::max(biggest, b);
     return fail(Code::OutOfMemory,
@@ -136,8 +160,8 @@ Result<HostDevice::Block> HostDevice::take(i64 bytes, StreamId stream) {
 Result<std::shared_ptr<Buffer>> HostDevice::allocate(i64 bytes, StreamId stream) {
   Block block;
   {
-    const std::lock_guard lock(mutex_);
-    TL_TRY(block, take(bytes, stream));
+    std::unique_lock lock(mutex_);
+    TL_TRY(block, take(bytes, stream, lock));
     stats_.in_use_bytes += block.bytes;
     stats_.high_water_bytes = std::max(stats_.high_water_bytes, stats_.in_use_bytes);
   }
@@ -156,6 +180,12 @@ void HostDevice::release(Block block, StreamId home, const Buffer& buffer) {
   if (buffer.last_write.stream != home && !Timelines::instance().reached(buffer.last_write) &&
       foreign.size() < 8) {
     foreign.push_back(buffer.last_write);
+  }
+  for (const Ticket& t : buffer.reads) {
+    if (t.stream == home && t.value > block.last_use.value) block.last_use = t;
+  }
+  if (buffer.last_write.stream == home && buffer.last_write.value > block.last_use.value) {
+    block.last_use = buffer.last_write;
   }
   const std::lock_guard lock(mutex_);
   stats_.in_use_bytes -= block.bytes;

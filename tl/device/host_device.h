@@ -47,7 +47,8 @@ class HostDevice : public Device {
  private:
   struct Block {
     void* data;
-    i64 bytes;  // of the size class
+    i64 bytes;        // of the size class
+    Ticket last_use;  // on its own stream
   };
   struct Deferred {
     Block block;
@@ -59,9 +60,11 @@ class HostDevice : public Device {
 
   void release(Block block, StreamId home, const Buffer& buffer);
   void collect_deferred();
-  Result<Block> take(i64 bytes, StreamId stream);
+  Result<Block> take(i64 bytes, StreamId stream, std::unique_lock<std::mutex>& lock);
   Result<Block> from_system(i64 bytes);
-  i64 trim();  // gives all free blocks back; returns the bytes
+  // Waits, without the lock, for the work that free memory is still in, and gives that memory back.
+  void empty_cache(std::unique_lock<std::mutex>& lock);
+  void trim();  // gives back the free blocks that nothing works in any more
 
   mutable std::mutex mutex_;
   std::unordered_map<u32, FreeLists> free_;

@@ -1,0 +1,35 @@
+// A device for the tests of this layer and of those above: runs every op by its plain loops.
+#pragma once
+
+#include "tl/device/inline_stream.h"
+
+namespace tl {
+
+class LoopDevice : public HostDevice {
+ public:
+  explicit LoopDevice(i64 limit_bytes = 0) : HostDevice(limit_bytes) { info_.name = "loops"; }
+
+  const DeviceInfo& info() const override { return info_; }
+  Backend backend() const override { return Backend::Reference; }
+  const Kernel& kernel(const OpDef& op) const override { return op.reference; }
+  std::unique_ptr<CommandStream> create_stream() override {
+    return std::make_unique<InlineStream>([](std::span<const Command> batch) { return run(batch); });
+  }
+
+ private:
+  static Result<void> run(std::span<const Command> batch) {
+    Scratch scratch;
+    for (const Command& c : batch) {
+      KernelCall call{.in = c.inputs, .out = c.output, .attrs = &c.attrs};
+      call.scratch = &scratch;
+      call.appended = c.appended;
+      call.end = c.kernel->units != nullptr ? c.kernel->units(call) : c.output.numel();
+      c.kernel->run(call);
+      if (!call.failure.empty()) return command_error(c, call.failure);
+    }
+    return {};
+  }
+  DeviceInfo info_;
+};
+
+}  // namespace tl

@@ -17,7 +17,10 @@ Result<Ticket> InlineStream::submit(std::vector<Command> batch) {
   }
   if (!failure_) {
     Result<void> done = run_(batch);
-    if (!done.ok()) failure_ = std::make_shared<const Error>(std::move(done).error());
+    if (!done.ok()) {
+      failure_ = std::make_shared<const Error>(std::move(done).error());
+      failed_at_ = submitted_ + 1;
+    }
   }
   Timelines::instance().advance(id_, ++submitted_);
   return Ticket{id_, submitted_};
@@ -25,7 +28,7 @@ Result<Ticket> InlineStream::submit(std::vector<Command> batch) {
 
 Result<void> InlineStream::wait(Ticket ticket) {
   Timelines::instance().wait(ticket);
-  if (failure_) return *failure_;
+  if (failure_ && (ticket.stream != id_ || ticket.value >= failed_at_)) return *failure_;
   return {};
 }
 

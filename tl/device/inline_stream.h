@@ -28,6 +28,7 @@ class InlineStream : public CommandStream {
   Run run_;
   u64 submitted_ = 0;
   std::shared_ptr<const Error> failure_;
+  u64 failed_at_ = 0;  // the ticket of the batch that failed
 };
 
 }  // namespace tl

@@ -26,6 +26,14 @@ static T load(const void* data, i64 index) {
   return static_cast<const T*>(data)[index];
 }
 
+// Saturates, because converting an out-of-range double is undefined; NaN becomes 0.
+static i64 to_int(double value) {
+  if (std::isnan(value)) return 0;
+  if (value >= 0x1p63) return INT64_MAX;
+  if (value < -0x1p63) return INT64_MIN;
+  return static_cast<i64>(value);
+}
+
 double load_as_double(DType dtype, const void* data, i64 index) {
   switch (dtype) {
     case DType::F32:
@@ -59,7 +67,7 @@ i64 load_as_int(DType dtype, const void* data, i64 index) {
       break;
   }
   TL_CHECK(is_float(dtype), "{} has no single elements", name_of(dtype));
-  return static_cast<i64>(load_as_double(dtype, data, index));
+  return to_int(load_as_double(dtype, data, index));
 }
 
 void store_from_int(DType dtype, void* data, i64 index, i64 value) {
@@ -85,14 +93,6 @@ void store_from_int(DType dtype, void* data, i64 index, i64 value) {
     default:
       store_from_double(dtype, data, index, static_cast<double>(value));
   }
-}
-
-// Saturates, because converting an out-of-range double is undefined; NaN becomes 0.
-static i64 to_int(double value) {
-  if (std::isnan(value)) return 0;
-  if (value >= 0x1p63) return INT64_MAX;
-  if (value < -0x1p63) return INT64_MIN;
-  return static_cast<i64>(value);
 }
 
 void store_from_double(DType dtype, void* data, i64 index, double value) {

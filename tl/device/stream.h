@@ -33,10 +33,9 @@ struct Command {
   Attrs attrs;
   i64 appended = 0;                               // see KernelCall
   InlineVector<Access, kMaxInputs + 1> accesses;  // all memory touched
-  InlineVector<std::shared_ptr<Buffer>, kMaxInputs + 1> keep_alive;
-  InlineVector<Ticket, 4> after;  // must be reached first, on any stream of any device
-  Span origin;                    // the program's line
-  u64 sequence = 0;               // of the node it computes
+  InlineVector<Ticket, 4> after;                  // must be reached first, on any stream of any device
+  Span origin;                                    // the program's line
+  u64 sequence = 0;                               // of the node it computes
 };
 
 // The scalars and memory of one replay of a prepared batch: the same commands in the same order, other
@@ -51,8 +50,8 @@ class CommandStream {
   virtual StreamId id() const = 0;
 
   // Queues `batch` without blocking. Commands of a batch may overlap unless their accesses conflict; batches
-  // of one stream keep their order where they conflict. The stream keeps the buffers alive until it is done
-  // with them.
+  // of one stream keep their order where they conflict. A buffer may be let go of at once: its memory stays
+  // until its tickets are reached.
   virtual Result<Ticket> submit(std::vector<Command> batch) = 0;
 
   // The order among the commands of `batch`, worked out once and kept (on CUDA: a captured graph), and a

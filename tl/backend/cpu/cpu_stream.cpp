@@ -58,9 +58,9 @@ Ticket StreamState::enqueue(std::vector<Command> commands, std::vector<i32> grou
   return ticket;
 }
 
-std::shared_ptr<const Error> StreamState::failure() const {
+std::shared_ptr<const Error> StreamState::failure_before(Ticket ticket) const {
   const std::lock_guard lock(mutex_);
-  return failure_;
+  return ticket.stream != id_ || ticket.value >= failed_at_ ? failure_ : nullptr;
 }
 
 bool StreamState::run_parts(Worker& worker) {
@@ -91,7 +91,10 @@ void StreamState::run_part(i32 part, Worker& worker) {
   active->command->kernel->run(call);
   if (call.failure.empty()) return;
   const std::lock_guard lock(mutex_);
-  if (!failure_) failure_ = std::make_shared<const Error>(command_error(*active->command, call.failure));
+  if (!failure_) {
+    failure_ = std::make_shared<const Error>(command_error(*active->command, call.failure));
+    failed_at_ = batch_.value;
+  }
   failed_.store(true, std::memory_order_release);
 }
 
@@ -216,7 +219,7 @@ Result<Ticket> CpuStream::replay(PreparedId plan, Bindings bindings) {
 
 Result<void> CpuStream::wait(Ticket ticket) {
   Timelines::instance().wait(ticket);
-  if (const auto failure = state_->failure()) return *failure;
+  if (const auto failure = state_->failure_before(ticket)) return *failure;
   return {};
 }
 

@@ -17,7 +17,8 @@ class StreamState : public WorkSource, public std::enable_shared_from_this<Strea
   StreamId id() const { return id_; }
   // `group_ends[i]`: index after the last command of group i; commands of one group do not conflict.
   Ticket enqueue(std::vector<Command> commands, std::vector<i32> group_ends);
-  std::shared_ptr<const Error> failure() const;
+  // Of a command up to `ticket`; null if there is none.
+  std::shared_ptr<const Error> failure_before(Ticket ticket) const;
   bool run_parts(Worker& worker) override;
   void poke() override;
 
@@ -63,6 +64,7 @@ class StreamState : public WorkSource, public std::enable_shared_from_this<Strea
   bool parked_ = false;   // the front batch waits for another stream
   u64 submitted_ = 0;
   std::shared_ptr<const Error> failure_;
+  u64 failed_at_ = 0;  // the ticket of the batch that failed
   std::atomic<bool> failed_{false};
 };
 

@@ -102,6 +102,17 @@ TEST_P(CpuStreamTest, AFailureNamesItsOpAndStopsWhatFollows) {
   EXPECT_EQ(reinterpret_cast<i64*>(c->data())[0], 9) << "a command after a failure ran";
 }
 
+TEST_P(CpuStreamTest, AFailureLeavesWhatWasDoneBefore) {
+  const auto stream = device_->create_stream();
+  const auto a = buffer(4, 0, *stream), b = buffer(4, 7, *stream), c = buffer(4, 9, *stream);
+  const Ticket before = std::move(*stream->submit({command(kAddOne, *a, *c, 4)}));
+  const Ticket failed = std::move(*stream->submit({command(kFails, *a, *b, 4)}));
+  const Ticket after = std::move(*stream->submit({command(kAddOne, *a, *c, 4)}));
+  EXPECT_FALSE(stream->wait(after).ok());
+  EXPECT_FALSE(stream->wait(failed).ok());
+  EXPECT_TRUE(stream->wait(before).ok());
+}
+
 TEST_P(CpuStreamTest, WaitsForTicketsOfOtherStreams) {
   const auto first = device_->create_stream(), second = device_->create_stream();
   const auto a = buffer(1, 0, *first), b = buffer(1, 0, *first), c = buffer(1, 0, *second);

@@ -1,5 +1,6 @@
 # tl_layer(NAME DEPENDS LAYER...): one static library per folder of tl/, its unit tests linked against that layer
-# whole and nothing above it, so that calling upward without an include fails at link time.
+# whole and nothing above it, so that calling upward without an include fails at link time. A layer without tests is
+# an error.
 set(CMAKE_VERIFY_INTERFACE_HEADER_SETS ON)
 
 function(tl_layer name)
@@ -12,9 +13,10 @@ function(tl_layer name)
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${dir}/*.cpp)
   file(GLOB_RECURSE tests CONFIGURE_DEPENDS ${dir}/*_test.cpp)
   file(GLOB_RECURSE cases CONFIGURE_DEPENDS ${dir}/*_cases.cpp)
-  if(tests)
-    list(REMOVE_ITEM sources ${tests})
+  if(NOT tests)
+    message(FATAL_ERROR "tl/${name} has no tests: a layer wants at least one *_test.cpp beside its sources")
   endif()
+  list(REMOVE_ITEM sources ${tests})
   if(cases)
     list(REMOVE_ITEM sources ${cases})  # linked by the case runner in tests/ops
   endif()
@@ -23,9 +25,7 @@ function(tl_layer name)
   target_sources(${target} PUBLIC FILE_SET HEADERS BASE_DIRS ${PROJECT_SOURCE_DIR} FILES ${headers})
   target_link_libraries(${target} PUBLIC ${ARG_DEPENDS})
   target_include_directories(${target} PUBLIC ${PROJECT_SOURCE_DIR})
-  if(tests)
-    add_executable(${target}_test ${tests})
-    target_link_libraries(${target}_test PRIVATE $<LINK_LIBRARY:WHOLE_ARCHIVE,${target}> GTest::gtest GTest::gtest_main)
-    add_test(NAME ${target} COMMAND ${target}_test WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
-  endif()
+  add_executable(${target}_test ${tests})
+  target_link_libraries(${target}_test PRIVATE $<LINK_LIBRARY:WHOLE_ARCHIVE,${target}> GTest::gtest GTest::gtest_main)
+  add_test(NAME ${target} COMMAND ${target}_test WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
 endfunction()

@@ -17,8 +17,8 @@ struct BatchLog {
   std::vector<Entry> commands;
   bool replayed = false;  // from a prepared plan
 
-  // True if the two may run at the same time: neither has to come after the other, directly or through
-  // others.
+  // True if the two may run at the same time. A command starts when its `after` and all commands before that
+  // are done.
   bool may_overlap(size_t a, size_t b) const;
 };
 

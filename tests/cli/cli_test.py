@@ -38,6 +38,8 @@ class ExitCodes(unittest.TestCase):
         self.check(1, "run", "-", stdin="print(1", contains="<stdin>:1")
         self.check(1, "run", "-", stdin="print(zeros([2, 3]) @ zeros([4, 5]))", contains="3 and 4")
         self.check(1, "run", "-", stdin="panic(\"no\")", contains="no")
+        self.check(1, "run", "-", stdin="print(max(1, 2, 3))", contains="two numbers")
+        self.check(1, "run", "-", stdin="let x = zeros([3])\nx[0] = 1.0", contains="not implemented yet")
         self.check(7, "run", "-", stdin="exit(7)")
         self.check(1, "check", ROOT / "tests/lang/errors/names.tl", contains="did you mean")
         self.check(0, "check", ROOT / "examples/hello.tl")
@@ -53,7 +55,8 @@ class ExitCodes(unittest.TestCase):
 
     def test_usage(self):
         self.check(2)
-        self.check(2, "no-such-command")
+        self.check(2, "no-such-command", contains="no-such-command")
+        self.check(2, "generate", TINY, "--context", "0", contains="above zero")
         self.check(2, "generate")
         self.check(2, "generate", TINY, "--temperature", "-1", contains="not negative")
         self.check(2, "generate", TINY, "--threads", "0")
@@ -66,6 +69,7 @@ class ExitCodes(unittest.TestCase):
         self.check(3, "run", "no-such-file.tl", contains="no-such-file.tl")
         self.check(3, "generate", "no-such-model", "--prompt", "x", contains="no-such-model")
         self.check(3, "generate", ROOT / "README.md", "--prompt", "x", contains="not a GGUF file")
+        self.check(3, "run", "-", stdin="print(zeros([1000000, 1000000]))", contains="[1000000, 1000000]")
         self.check(3, "inspect", ROOT, contains=str(ROOT))
         self.check(3, "generate", TINY, "--tokens", "1", "--simd", "avx9000", contains="avx9000")
         self.check(3, "generate", TINY, "--tokens", "1", "--device", "cuda", contains="CUDA")
@@ -87,6 +91,11 @@ class ExitCodes(unittest.TestCase):
         command = f"'{TL}' run - <<< 'for i in range(100000) {{ print(i) }}' | head -1"
         out = subprocess.run(["bash", "-c", command], capture_output=True)
         self.assertEqual((out.stdout, out.stderr), (b"0\n", b""))
+
+    def test_output_and_errors_keep_their_order(self):
+        out = subprocess.run([TL, "run", "-"], input=b"print(1)\neprint(2)\nprint(3)", stdout=subprocess.PIPE,
+                             stderr=subprocess.STDOUT)
+        self.assertEqual(out.stdout, b"1\n2\n3\n")
 
     def test_truncated_models(self):
         whole = TINY.read_bytes()

@@ -51,11 +51,13 @@ Result<Value> native_flush(CallContext& ctx, std::span<Value>) {
   return Value::unit();
 }
 Result<Value> native_eprint(CallContext& ctx, std::span<Value> args) {
+  TL_TRY_DO(ctx.host.out.flush());  // what was printed before stands before
   TL_TRY(Value done, emit(ctx, ctx.host.err, args, "\n"));
   TL_TRY_DO(ctx.host.err.flush());
   return done;
 }
 Result<Value> native_ewrite(CallContext& ctx, std::span<Value> args) {
+  TL_TRY_DO(ctx.host.out.flush());  // what was printed before stands before
   TL_TRY(Value done, emit(ctx, ctx.host.err, args, ""));
   TL_TRY_DO(ctx.host.err.flush());
   return done;

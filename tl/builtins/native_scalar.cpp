@@ -78,6 +78,9 @@ Result<Value> extreme(CallContext& ctx, std::span<Value> args, bool want_max) {
     return best;
   }
   if (x.is_number() && y.is_number()) {
+    if (!args[2].is_empty())
+      return fail(Code::BadProgram, "{} takes one or two numbers, found three (a list may hold more)",
+                  reduce);
     if (x.is_int() && y.is_int())
       return Value(want_max ? std::max(x.as_int(), y.as_int()) : std::min(x.as_int(), y.as_int()));
     return Value(want_max ? std::max(x.number(), y.number()) : std::min(x.number(), y.number()));

@@ -96,7 +96,7 @@ Result<Value> index_tensor(CallContext& ctx, const Value& tensor, std::span<cons
 }
 
 Result<Value> set_in_tensor(CallContext&, const Value&, std::span<const IndexItem>, const Value&) {
-  return fail(Code::Unsupported, "not implemented yet: setting parts of tensors");
+  return fail(Code::BadProgram, "not implemented yet: setting parts of tensors");
 }
 
 }  // namespace tl::lang

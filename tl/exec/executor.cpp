@@ -1,5 +1,7 @@
 #include "tl/exec/executor.h"
 
+#include <unistd.h>
+
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
@@ -60,6 +62,10 @@ std::vector<size_t> legal_order(std::span<const Command> commands, std::mt19937_
     }
   }
   return order;
+}
+
+i64 physical_memory_bytes() {
+  return i64{sysconf(_SC_PHYS_PAGES)} * sysconf(_SC_PAGESIZE);
 }
 
 struct FileCloser {
@@ -279,6 +285,10 @@ Result<HostTensor> Executor::read(const Tensor& tensor) {
   }
   HostTensor host{tensor.type(), {}};
   const i64 n = tl::numel(tensor.shape()), size = size_of(tensor.dtype());
+  if (n > physical_memory_bytes() / size) {
+    return fail(Code::OutOfMemory, "the values of {} are more than this machine's memory holds",
+                to_string(tensor.type()));
+  }
   host.bytes.resize(static_cast<size_t>(n * size));
   if (tensor->is_scalar) {
     if (is_float(tensor.dtype())) {

@@ -112,6 +112,14 @@ TEST_F(Interp, CtrlCEndsALoop) {
   EXPECT_TRUE(message.ends_with("interrupted")) << message;
 }
 
+TEST_F(Interp, CtrlCEndsCallsWithoutALoop) {
+  std::atomic<int> pressed = 1;
+  host.interrupts = &pressed;
+  const std::string message =
+      run_text("fn f(n) { if n == 0 { return 0 }\n return f(n - 1) + f(n - 1) }\nmain { f(60) }");
+  EXPECT_TRUE(message.ends_with("interrupted")) << message;
+}
+
 TEST_F(Interp, TestsRunInsteadOfMain) {
   ASSERT_TRUE(
       compile_text("let x = 2\ntest \"doubles\" { assert(x * 2 == 5, \"not five\") }\nmain { print(x) }"));

@@ -60,6 +60,8 @@ bool Vm::enter(const Proto& proto, Value* base, size_t given, u16 dst, const lan
     return fail_with(
         fail(Code::BadProgram, "calls are nested more than {} deep in '{}'", frames_.size(), proto.name));
   }
+  if (!frames_.empty() && !go_on()) [[unlikely]]
+    return false;
   for (size_t i = given; i < proto.params.size(); ++i) base[i].clear();
   frames_.push_back({&proto, proto.code.data(), base, closure, std::move(keep), dst});
   return true;
@@ -121,6 +123,10 @@ bool Vm::loop_point() {
   if (host_.executor.recorder().pending_count() > 0) {
     if (auto done = host_.executor.loop_point(); !done.ok()) return fail_with(std::move(done).error());
   }
+  return go_on();
+}
+
+bool Vm::go_on() {
   if (host_.interrupts != nullptr && host_.interrupts->load(std::memory_order_relaxed) >= interrupt_limit_) {
     return fail_with(fail(Code::Interrupted, "interrupted"));
   }

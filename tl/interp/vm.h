@@ -67,6 +67,7 @@ class Vm {
   bool cast(const CastSpec& spec, const Value& value, Value& out);
   bool coerce(Value& value, const TypeSpec& spec, std::string_view name);
   bool loop_point();
+  bool go_on();  // false, with the error, once Ctrl-C is the interpreter's to act on
 
   bool fail_with(Error error);
   template <typename T>

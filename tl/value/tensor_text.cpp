@@ -74,6 +74,7 @@ class Layout {
     if (dtype == DType::Bool) return tensor_.as_int(i) != 0 ? "true" : "false";
     if (!is_float(dtype)) return fmt::format("{}", tensor_.as_int(i));
     const double value = tensor_.as_double(i);
+    if (std::isnan(value)) return "nan";  // its sign says nothing
     if (exponents_) return fmt::format("{:.{}e}", value, decimals_);
     return fmt::format("{:.{}f}", value, decimals_);
   }

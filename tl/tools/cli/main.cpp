@@ -3,8 +3,10 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <clocale>
 #include <csignal>
 #include <cstdio>
+#include <filesystem>
 #include <system_error>
 
 #include "tl/tools/cli/commands.h"
@@ -13,14 +15,20 @@ namespace tl::cli {
 namespace {
 
 // CLI11's own bounds print the largest double in full.
-CLI::Validator at_least_zero() {
+CLI::Validator number_where(bool (*holds)(double), const std::string& what) {
   return CLI::Validator(
-      [](std::string& text) {
+      [holds, what](std::string& text) {
         double value = 0;
-        if (CLI::detail::lexical_cast(text, value) && value >= 0) return std::string();
-        return fmt::format("found '{}', want a number that is not negative", text);
+        if (CLI::detail::lexical_cast(text, value) && holds(value)) return std::string();
+        return fmt::format("found '{}', want a number that is {}", text, what);
       },
       "NUMBER");
+}
+CLI::Validator at_least_zero() {
+  return number_where([](double value) { return value >= 0; }, "not negative");
+}
+CLI::Validator above_zero() {
+  return number_where([](double value) { return value > 0; }, "above zero");
 }
 
 // Options of everything that computes; each also in the environment, the flag winning.
@@ -82,10 +90,10 @@ void add_sampling_options(CLI::App& app, Said& said) {
   add_program_option(app, said, "--top-p", "sample among the likeliest that make up P", CLI::Range(0.0, 1.0));
   add_program_option(app, said, "--min-p", "sample among those at least P times as likely as the best",
                      CLI::Range(0.0, 1.0));
-  add_program_option(app, said, "--repeat-penalty", "divides logits of recent tokens", CLI::PositiveNumber);
+  add_program_option(app, said, "--repeat-penalty", "divides logits of recent tokens", above_zero());
   add_program_option(app, said, "--seed", "of the random draws", CLI::TypeValidator<i64>("INT"));
-  add_program_option(app, said, "--context", "tokens the conversation may have", CLI::PositiveNumber);
-  add_program_option(app, said, "--prefill-chunk", "prompt tokens per pass", CLI::PositiveNumber);
+  add_program_option(app, said, "--context", "tokens the conversation may have", above_zero());
+  add_program_option(app, said, "--prefill-chunk", "prompt tokens per pass", above_zero());
 }
 
 void add_run(CLI::App& app, Said& said) {
@@ -134,7 +142,7 @@ void add_std_commands(CLI::App& app, Said& said) {
   add_program_option(speed, said, "--prompt", "tokens of the prefill (512)", at_least_zero());
   add_program_option(speed, said, "--generate", "tokens of the decode (128)", at_least_zero());
   add_program_option(speed, said, "--depth", "tokens in the cache before (0)", at_least_zero());
-  add_program_option(speed, said, "--repeat", "counted runs (5)", CLI::PositiveNumber);
+  add_program_option(speed, said, "--repeat", "counted runs (5)", above_zero());
   add_program_flag(speed, said, "--json", "prints one object");
 }
 
@@ -193,6 +201,12 @@ bool is_command(const CLI::App& app, const std::string& name) {
   return false;
 }
 
+// Not a file, and nothing that looks like one.
+bool is_unknown_word(const std::string& word) {
+  return word != "-" && !word.starts_with("-") && !word.ends_with(".tl") &&
+         word.find('/') == std::string::npos && !std::filesystem::exists(word);
+}
+
 // Where the options that args begin with end: `--threads 2 --memory FILE` gives 3.
 size_t end_of_options(const std::vector<std::string>& args, const CLI::App& run) {
   size_t at = 0;
@@ -218,8 +232,6 @@ std::vector<std::string> normalise(int argc, char** argv, const CLI::App& app) {
     args.erase(args.begin() + static_cast<std::ptrdiff_t>(at));
   } else if (at < args.size() && args[at].starts_with("run:")) {
     args[at] = args[at].substr(4);
-  } else if (at == 0 && args[0] != "-" && !args[0].ends_with(".tl")) {
-    return args;  // neither an option, a command nor a program: CLI11 says so
   }
   args.insert(args.begin(), command);
   return args;
@@ -240,6 +252,11 @@ int main_impl(int argc, char** argv) {
   add_information(app, said);
 
   std::vector<std::string> args = normalise(argc, argv, app);
+  if (args.size() > 1 && args[0] == "run" && argc > 1 && args[1] == argv[1] && is_unknown_word(args[1])) {
+    fmt::print(stderr, "error: '{}' is neither a command nor a program (tl --help lists the commands)\n",
+               args[1]);
+    return kUsage;
+  }
   std::reverse(args.begin(), args.end());  // CLI11 takes them from the back
   try {
     app.parse(args);
@@ -253,6 +270,9 @@ int main_impl(int argc, char** argv) {
 }  // namespace tl::cli
 
 int main(int argc, char** argv) {
+  // For line editing of text that is not ASCII; where no locale is set, UTF-8 all the same.
+  const char* locale = std::setlocale(LC_CTYPE, "");
+  if (locale == nullptr || std::string_view(locale) == "C") std::setlocale(LC_CTYPE, "C.UTF-8");
   std::signal(SIGPIPE, SIG_IGN);  // a reader that goes away is an error of write(), not a death
   using namespace tl;
   int code = cli::kOk;

@@ -27,9 +27,16 @@ void catch_interrupts() {
   sigaction(SIGINT, &action, nullptr);
 }
 
+// Ctrl-C drops the line that was begun: an empty one is the answer, and a program that does not ask is
+// stopped.
 std::optional<std::string> ask_terminal(const std::string& prompt) {
+  const int before = g_interrupts.load();
   char* line = readline(prompt.c_str());
-  if (line == nullptr) return std::nullopt;
+  if (line == nullptr) {
+    if (g_interrupts.load() == before) return std::nullopt;
+    std::fputc('\n', stdout);
+    return std::string();
+  }
   std::string text = line;
   if (!text.empty()) add_history(line);
   std::free(line);

@@ -99,7 +99,7 @@ install: build ## installs tl and its standard library under PREFIX (/usr/local)
 
 .PHONY: clean
 clean: ## removes what was built (keeps build/venv*, build/models and the model cache)
-	rm -rf build/release build/dev build/asan build/tsan build/clang
+	rm -rf build/release build/dev build/asan build/tsan build/fuzz build/clang
 
 .PHONY: setup setup-test setup-dev
 setup: ## installs the packages that building needs

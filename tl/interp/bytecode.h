@@ -110,10 +110,18 @@ static_assert(sizeof(Instr) == 8);
 
 // A declared type as far as running needs it.
 struct TypeSpec {
+  // A dim with a name is one number throughout a call: kept in a register, set by the first tensor that has
+  // it.
+  struct NamedDim {
+    int axis;
+    u16 reg;
+    std::string name;
+  };
   enum class Kind : u8 { Any, Int, Float, Bool, String, Tensor };
   Kind kind = Kind::Any;
   DType dtype = DType::F32;
   std::vector<i64> dims;  // Tensor; -1: any
+  std::vector<NamedDim> named;
   bool has_rank = false;  // false: float32[...]
   bool converts = false;  // a declaration: also changes the element type and the shape
 };

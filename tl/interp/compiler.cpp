@@ -205,9 +205,17 @@ TypeSpec Compiler::type_spec(const ast::Type* type) const {
     for (const ast::Dim& dim : type->dims) {
       if (dim.kind == ast::Dim::Kind::Rest) spec.has_rank = false;
       const ast::Int* fixed = ast::get_if<ast::Int>(dim.value);
+      if (const auto* name = ast::get_if<ast::Name>(dim.value); name != nullptr && fn_ != nullptr) {
+        const auto at = fn_->dims.find(name->text);
+        if (at != fn_->dims.end())
+          spec.named.push_back({static_cast<int>(spec.dims.size()), at->second, name->text});
+      }
       spec.dims.push_back(fixed != nullptr ? fixed->value : -1);
     }
-    if (!spec.has_rank) spec.dims.clear();
+    if (!spec.has_rank) {
+      spec.dims.clear();
+      spec.named.clear();
+    }
     return spec;
   }
   if (type->kind != ast::TypeKind::Named) return spec;
@@ -236,11 +244,24 @@ int Compiler::new_proto(std::string name, Span span) {
   return static_cast<int>(program_.protos.size() - 1);
 }
 
-void Compiler::compile_params(const std::vector<ast::Param>& params) {
+void Compiler::name_dims(const ast::Type* type) {
+  if (type == nullptr || type->kind != ast::TypeKind::Tensor) return;
+  for (const ast::Dim& dim : type->dims) {
+    const auto* name = ast::get_if<ast::Name>(dim.value);
+    if (name == nullptr || fn_->dims.find(name->text) != fn_->dims.end()) continue;
+    const u16 reg = new_register(dim.span);
+    emit(Op::LoadEmpty, dim.span, reg);
+    fn_->dims.emplace(name->text, reg);
+  }
+}
+
+void Compiler::compile_params(const std::vector<ast::Param>& params, const ast::Type* result) {
   for (const ast::Param& p : params) {
     fn_->proto->params.push_back({p.name.text, p.default_value != nullptr});
     new_register(p.span);
   }
+  for (const ast::Param& p : params) name_dims(p.type.get());
+  name_dims(result);
   for (size_t i = 0; i < params.size(); ++i) {
     const auto reg = static_cast<u16>(i);
     if (params[i].default_value != nullptr) {
@@ -268,7 +289,7 @@ void Compiler::compile_function(int proto, const std::vector<ast::Param>& params
     if (p.default_value != nullptr) collect_captured(*p.default_value, state.captured_names);
   }
   FunctionState* const outer = std::exchange(fn_, &state);
-  compile_params(params);
+  compile_params(params, result);
   const Span span = body != nullptr ? body->span : value->span;
   const u16 out = new_register(span);
   if (body != nullptr) {

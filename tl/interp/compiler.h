@@ -47,7 +47,8 @@ struct FunctionState {
   bool keeps_locals = false;  // ... and locals where no function mentions them: nothing imports this module
   bool may_return = false;
   const ast::Type* result = nullptr;
-  std::string self_name;  // of a local function
+  std::string self_name;                         // of a local function
+  std::map<std::string, u16, std::less<>> dims;  // registers of the dims that the signature names
 };
 
 // Where a name leads.
@@ -72,7 +73,8 @@ class Compiler {
   void compile_function(int proto, const std::vector<ast::Param>& params, const ast::Type* result,
                         const ast::Block* body, const ast::Expr* value, FunctionState* parent,
                         ClosureSpec* closure, const std::string& self_name = {});
-  void compile_params(const std::vector<ast::Param>& params);
+  void compile_params(const std::vector<ast::Param>& params, const ast::Type* result);
+  void name_dims(const ast::Type* type);  // a register for each dim name not met yet
   int block_proto(std::string name, Span span, const ast::Block& body);
   const Symbol* find_symbol(std::string_view name) const;
   const Symbol* find_symbol_in(size_t module, std::string_view name) const;

@@ -105,6 +105,18 @@ TEST_F(Interp, ExitEndsTheProgramWithItsCode) {
   EXPECT_TRUE(trace.empty());
 }
 
+TEST_F(Interp, ANamedDimIsOneNumberThroughoutACall) {
+  const std::string program =
+      "fn mk(n, d) { zeros([n, d]) }\n"
+      "fn f(a: float32[n, d], b: float32[m, d]) -> float32[n, m] { mk(2, 4) }\n"
+      "fn down(i) { if i == 0 { return 0 }\n f(mk(2, i), mk(4, i))\n return down(i - 1) }\n";
+  EXPECT_EQ(run_text(program + "main { down(3) }"), "0");
+  const std::string other = run_text(program + "main { f(mk(2, 3), mk(4, 5)) }");
+  EXPECT_NE(other.find("'b' is float32[4, 5], want d = 3 on axis 1"), std::string::npos) << other;
+  const std::string result = run_text(program + "main { f(mk(3, 3), mk(4, 3)) }");
+  EXPECT_NE(result.find("'result' is float32[2, 4], want n = 3 on axis 0"), std::string::npos) << result;
+}
+
 TEST_F(Interp, CtrlCEndsALoop) {
   std::atomic<int> pressed = 1;
   host.interrupts = &pressed;

@@ -356,7 +356,8 @@ enter_frame:
         const Value& v = base[i.a];
         if (spec.kind == TypeSpec::Kind::Int && v.is_int()) break;
         if (spec.kind == TypeSpec::Kind::Float && v.is_float()) break;
-        TL_SLOW(coerce(base[i.a], spec, proto->names[i.c]));
+        TL_SLOW(coerce(base[i.a], spec, proto->names[i.c]) &&
+                bind_dims(base[i.a], spec, proto->names[i.c], base));
         break;
       }
 

@@ -66,6 +66,7 @@ class Vm {
   bool unpack(const Value& from, Value* to, size_t count);
   bool cast(const CastSpec& spec, const Value& value, Value& out);
   bool coerce(Value& value, const TypeSpec& spec, std::string_view name);
+  bool bind_dims(const Value& value, const TypeSpec& spec, std::string_view name, Value* base);
   bool loop_point();
   bool go_on();  // false, with the error, once Ctrl-C is the interpreter's to act on
 

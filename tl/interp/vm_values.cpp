@@ -288,6 +288,20 @@ bool Vm::coerce(Value& value, const TypeSpec& spec, std::string_view name) {
   return true;
 }
 
+bool Vm::bind_dims(const Value& value, const TypeSpec& spec, std::string_view name, Value* base) {
+  const Tensor* tensor = tensor_of(value);
+  if (tensor == nullptr) return true;  // a number serves as a tensor
+  for (const TypeSpec::NamedDim& dim : spec.named) {
+    const i64 found = tensor->shape()[dim.axis];
+    Value& bound = base[dim.reg];
+    if (bound.is_empty()) bound.set(found);
+    if (bound.as_int() == found) continue;
+    return fail_with(fail(Code::BadProgram, "'{}' is {}, want {} = {} on axis {}", name, type_name(value),
+                          dim.name, bound.as_int(), dim.axis));
+  }
+  return true;
+}
+
 // ---- Instructions -----------------------------------------------------------------------------------------
 
 bool Vm::operate(const Instr& i, Value* base) {

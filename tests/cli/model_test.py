@@ -25,6 +25,12 @@ def generate(*args, count=12, temperature=0, prompt="The quick brown fox jumps o
 
 
 class Answers(unittest.TestCase):
+    def test_a_chat_may_begin_with_a_prompt(self):
+        out = subprocess.run([TL, "chat", "smollm2-135m-instruct", "--temperature", "0", "--prompt",
+                              "What is the capital of France?"], input=b"And of Italy?\n", capture_output=True)
+        self.assertIn(b"Paris", out.stdout.splitlines()[0])
+        self.assertIn(b"Italy", out.stdout.splitlines()[1])
+
     def test_chat(self):
         out = run("chat", MODEL, "--temperature", 0, stdin="What is the capital of France?\nAnd of Germany?\n")
         self.assertEqual(out.returncode, 0, out.stderr.decode())

@@ -126,7 +126,9 @@ CLI::App& add_std(CLI::App& app, Said& said, const std::string& name, const std:
 }
 
 void add_std_commands(CLI::App& app, Said& said) {
-  add_sampling_options(add_std(app, said, "chat", "a conversation with a model"), said);
+  CLI::App& chat = add_std(app, said, "chat", "a conversation with a model");
+  add_sampling_options(chat, said);
+  add_program_option(chat, said, "--prompt", "the first turn");
 
   CLI::App& generate = add_std(app, said, "generate", "one completion");
   add_sampling_options(generate, said);

@@ -86,7 +86,7 @@ std::string prepare_inputs(const Kernel& kernel, std::vector<Materialised>& inpu
   std::vector<TensorType> types;
   for (const Materialised& x : inputs) types.push_back({x.operand().dtype, x.operand().dims});
   for (size_t i = 0; i < inputs.size(); ++i) {
-    const OpDef* op = kernel.prepare(static_cast<int>(i), types);
+    const OpDef* op = kernel.prepare(static_cast<int>(i), types).op;
     if (op == nullptr) continue;
     const Attrs attrs;
     const Result<TensorType> type = op->infer(InferContext(std::span(&types[i], 1), attrs));

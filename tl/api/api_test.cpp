@@ -66,9 +66,9 @@ class Files : public testing::Test {
     std::ofstream(folder / name) << text;
     return (folder / name).string();
   }
-  Outcome run(const std::string& file, std::vector<std::string> args = {}) {
+  ProgramOutcome run(const std::string& file, std::vector<std::string> args = {}) {
     testing::internal::CaptureStdout();
-    Outcome outcome = run_file({.device = {.device = "reference"}}, {}, file, std::move(args), false);
+    ProgramOutcome outcome = run_file({.device = {.device = "reference"}}, {}, file, std::move(args), false);
     printed = testing::internal::GetCapturedStdout();
     return outcome;
   }
@@ -85,7 +85,7 @@ TEST_F(Files, TheLibraryIsWhereTlShareSaysOrBesideTheSources) {
   write("share/std/own.tl", "fn answer() { 42 }");
   const Env share("TL_SHARE", (folder / "share").c_str());
   EXPECT_EQ(share_dir(), (folder / "share").string());
-  const Outcome found = run(program);
+  const ProgramOutcome found = run(program);
   EXPECT_EQ(found.messages, "");
   EXPECT_EQ(printed, "42\n");
 }
@@ -110,7 +110,8 @@ TEST_F(Files, ModelsAreFilesOrNamesInTheCache) {
 }
 
 TEST_F(Files, ARunGivesOutputAndExitCode) {
-  const Outcome done = run(write("a.tl", "main { print(args(), sum([1.0, 2.0]))\n exit(4) }"), {"x", "y"});
+  const ProgramOutcome done =
+      run(write("a.tl", "main { print(args(), sum([1.0, 2.0]))\n exit(4) }"), {"x", "y"});
   EXPECT_EQ(done.exit_code, 4);
   EXPECT_FALSE(done.failure);
   EXPECT_FALSE(done.program_is_wrong);
@@ -119,7 +120,7 @@ TEST_F(Files, ARunGivesOutputAndExitCode) {
 
 TEST_F(Files, AFailedRunSaysWhereAndThroughWhichCalls) {
   const std::string file = write("b.tl", "fn f(x) { [1, 2][x] }\nmain {\n  print(1)\n  f(9)\n}\n");
-  const Outcome failed = run(file);
+  const ProgramOutcome failed = run(file);
   ASSERT_TRUE(failed.failure.has_value());
   EXPECT_EQ(failed.failure->code, Code::BadProgram);
   EXPECT_TRUE(failed.messages.starts_with(file + ":1:11: error: ")) << failed.messages;
@@ -129,7 +130,7 @@ TEST_F(Files, AFailedRunSaysWhereAndThroughWhichCalls) {
 
 TEST_F(Files, AWrongProgramDoesNotStart) {
   const std::string file = write("c.tl", "main { print(1)\n print(nothing) }\n");
-  const Outcome wrong = run(file);
+  const ProgramOutcome wrong = run(file);
   EXPECT_TRUE(wrong.program_is_wrong);
   EXPECT_TRUE(wrong.messages.starts_with(file + ":2:8: error[E0101]: ")) << wrong.messages;
   EXPECT_EQ(printed, "");
@@ -140,7 +141,7 @@ TEST_F(Files, AWrongProgramDoesNotStart) {
 }
 
 TEST_F(Files, AFileThatCannotBeReadIsAFailureNotADiagnostic) {
-  const Outcome outcome = run((folder / "gone.tl").string());
+  const ProgramOutcome outcome = run((folder / "gone.tl").string());
   ASSERT_TRUE(outcome.failure.has_value());
   EXPECT_EQ(outcome.failure->code, Code::Io);
   CheckResult checked;

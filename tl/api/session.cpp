@@ -67,9 +67,9 @@ void report_memory(const Device& device, const Executor& executor) {
 
 }  // namespace
 
-Outcome run_file(const SessionOptions& options, const SessionHooks& hooks, const std::string& file,
-                 std::vector<std::string> args, bool colour) {
-  Outcome outcome;
+ProgramOutcome run_file(const SessionOptions& options, const SessionHooks& hooks, const std::string& file,
+                        std::vector<std::string> args, bool colour) {
+  ProgramOutcome outcome;
   SourceFiles files;
   Diagnostics diags;
   const auto failed = [&](Error error) {

@@ -28,7 +28,7 @@ struct SessionHooks {
 };
 
 // How a run ended. Messages are complete (file, line, source, trace), ready to be printed.
-struct Outcome {
+struct ProgramOutcome {
   int exit_code = 0;  // of a program that ended by itself
   std::optional<Error> failure;
   std::string messages;           // diagnostics and the failure, rendered
@@ -37,8 +37,8 @@ struct Outcome {
 };
 
 // Runs `file` ("-": standard input) with `args`. Output goes to standard output, nothing else does.
-Outcome run_file(const SessionOptions& options, const SessionHooks& hooks, const std::string& file,
-                 std::vector<std::string> args, bool colour);
+ProgramOutcome run_file(const SessionOptions& options, const SessionHooks& hooks, const std::string& file,
+                        std::vector<std::string> args, bool colour);
 
 // Every problem of a file and what it imports, without running it.
 struct CheckResult {

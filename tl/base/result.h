@@ -7,6 +7,7 @@
 #include <string>
 #include <utility>
 #include <variant>
+#include <vector>
 
 #include "tl/base/check.h"
 #include "tl/base/span.h"
@@ -25,9 +26,15 @@ enum class Code : u8 {
 };
 
 struct [[nodiscard]] Error {
+  // Another place of the program that has to do with it.
+  struct Note {
+    std::string text;
+    Span where = {};
+  };
   Code code = Code::BadProgram;
   std::string message;  // lower case, one clause, no full stop; names the culprit
   Span where = {};      // the program's line, when one is to blame
+  std::vector<Note> also = {};
 
   Error&& at(Span span) && {
     if (!where) where = span;

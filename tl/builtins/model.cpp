@@ -105,7 +105,7 @@ Result<Tensor> load_tensor(CallContext& ctx, Model& model, ModelNode& node) {
   const auto owner = std::const_pointer_cast<GgufFile>(model.file);
   TL_TRY(std::shared_ptr<Buffer> buffer, ctx.executor().device().import_host(bytes, owner));
   const TensorType type{*tensor->dtype, tensor->shape};
-  node.loaded = constant(type, tl::Value{std::move(buffer), contiguous_strides(type.shape), 0});
+  node.loaded = constant(type, Placement{std::move(buffer), contiguous_strides(type.shape), 0});
   return node.loaded;
 }
 

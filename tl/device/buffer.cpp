@@ -1,7 +1,5 @@
 #include "tl/device/buffer.h"
 
-#include <atomic>
-
 namespace tl {
 
 static BufferId next_id() {
@@ -18,6 +16,34 @@ Buffer::Buffer(Device& device, void* data, i64 bytes, Release release)
 
 Buffer::~Buffer() {
   if (release_) release_(*this);
+}
+
+void Buffer::note_use(Ticket ticket) {
+  const std::lock_guard lock(mutex_);
+  for (Ticket& t : uses_) {
+    if (t.stream == ticket.stream) {
+      t.value = std::max(t.value, ticket.value);
+      return;
+    }
+  }
+  // A weight that thousands of short-lived streams have read must not remember them all.
+  std::erase_if(uses_, [](Ticket t) { return Timelines::instance().reached(t); });
+  uses_.push_back(ticket);
+}
+
+void Buffer::add_unreached(StreamId except, std::vector<Ticket>& to) const {
+  const std::lock_guard lock(mutex_);
+  for (const Ticket& t : uses_) {
+    if (t.stream != except && !Timelines::instance().reached(t)) to.push_back(t);
+  }
+}
+
+Ticket Buffer::last_use(StreamId stream) const {
+  const std::lock_guard lock(mutex_);
+  for (const Ticket& t : uses_) {
+    if (t.stream == stream) return t;
+  }
+  return {stream, 0};
 }
 
 }  // namespace tl

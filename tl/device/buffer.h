@@ -2,31 +2,25 @@
 // the last command that touches it is done, not before.
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <span>
+#include <vector>
 
-#include "tl/base/inline_vector.h"
 #include "tl/base/result.h"
+#include "tl/device/ticket.h"
 
 namespace tl {
 
-enum class StreamId : u32 {};
 enum class BufferId : u64 {};
-
-// A point on one stream's timeline: reached when every command up to `value` has finished. Value 0 is always
-// reached.
-struct Ticket {
-  StreamId stream{};
-  u64 value = 0;
-  bool operator==(const Ticket&) const = default;
-};
 
 class Device;
 
 class Buffer {
  public:
-  // `release` runs once, when the last reference is gone; it gets the buffer's tickets.
+  // `release` runs once, when the last reference is gone.
   using Release = std::function<void(Buffer&)>;
   Buffer(Device& device, void* data, i64 bytes, Release release);
   ~Buffer();
@@ -38,13 +32,21 @@ class Buffer {
   std::byte* data() const { return data_; }
   i64 bytes() const { return bytes_; }
 
-  // Tickets of the last writer and of the last reader on each stream since. Set by the executor, under its
-  // thread.
-  Ticket last_write;
-  InlineVector<Ticket, 8> reads;
-  // For growing tensors (OpKind::Append): how many bytes from the start have been handed out to some version.
-  i64 used_bytes = 0;
-  bool is_reserved = false;  // an address range that is committed as it is written
+  // A command up to `ticket` reads or writes it. Any thread.
+  void note_use(Ticket ticket);
+  // The last use on every stream that has not been reached yet, but for `except`.
+  void add_unreached(StreamId except, std::vector<Ticket>& to) const;
+  // The last use noted on `stream`; value 0 if there is none.
+  Ticket last_use(StreamId stream) const;
+
+  bool is_read_only = false;  // a mapped file
+
+  // A buffer that grows (Device::reserve): some tensor owns the bytes before `used_bytes`. Rows behind belong
+  // to whoever moves it on from where its own rows end.
+  bool is_reserved = false;
+  std::atomic<i64> used_bytes{0};
+  bool claim(i64 from, i64 to) { return used_bytes.compare_exchange_strong(from, to); }
+  std::atomic<i64> committed_bytes{0};  // of a reserved range: what counts as memory in use
 
  private:
   BufferId id_;
@@ -52,6 +54,8 @@ class Buffer {
   std::byte* data_;
   i64 bytes_;
   Release release_;
+  mutable std::mutex mutex_;
+  std::vector<Ticket> uses_;  // one a stream
 };
 
 }  // namespace tl

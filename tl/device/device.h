@@ -18,11 +18,19 @@ struct DeviceInfo {
 };
 
 struct MemoryStats {
-  i64 in_use_bytes = 0;        // held by live buffers (mapped files and untouched reserves not counted)
+  i64 in_use_bytes = 0;        // held by live buffers, with the committed part of reserved ranges
   i64 cached_bytes = 0;        // kept for reuse
   i64 high_water_bytes = 0;    // largest in_use so far
+  i64 mapped_bytes = 0;        // files that are read where they lie; no limit counts them
   i64 limit_bytes = 0;         // TL_MEMORY_LIMIT, 0 for none
   u64 system_allocations = 0;  // calls that went to the operating system
+};
+
+// What memory is for: told when a limit is reached.
+struct MemoryLabel {
+  std::string_view what = {};  // the op that writes it; static text
+  TensorType type = {};
+  Span origin = {};
 };
 
 class Device {
@@ -32,13 +40,16 @@ class Device {
   virtual Backend backend() const = 0;
   // The kernel this device runs for `op`; a kernel without `run` if there is none.
   virtual const Kernel& kernel(const OpDef& op) const = 0;
-  virtual bool computes() const { return true; }  // false: records only (null)
+  virtual bool computes() const { return true; }         // false: records only (null)
+  virtual bool wants_accesses() const { return false; }  // its streams check the ranges that commands name
 
   // From the pool; contents undefined. `stream` may reuse memory it has freed itself before that work is
-  // done.
-  virtual Result<std::shared_ptr<Buffer>> allocate(i64 bytes, StreamId stream) = 0;
+  // done; StreamId{} is nobody's: such memory is idle.
+  virtual Result<std::shared_ptr<Buffer>> allocate(i64 bytes, StreamId stream, const MemoryLabel& label) = 0;
   // An address range of `bytes` whose memory is committed as it is written, so that growing moves nothing.
-  virtual Result<std::shared_ptr<Buffer>> reserve(i64 bytes) = 0;
+  virtual Result<std::shared_ptr<Buffer>> reserve(i64 bytes, const MemoryLabel& label) = 0;
+  // Says that the first `bytes` of a reserved range will be written: they count from now on.
+  virtual Result<void> commit(Buffer& buffer, i64 bytes) = 0;
   // Memory of the host (a mapped file) as a buffer, without a copy where the device can read it. `owner`
   // keeps it valid.
   virtual Result<std::shared_ptr<Buffer>> import_host(std::span<const std::byte> bytes,
@@ -48,7 +59,19 @@ class Device {
   virtual Result<void> download(const Buffer& from, i64 offset, std::span<std::byte> bytes) = 0;
 
   virtual std::unique_ptr<CommandStream> create_stream() = 0;
+  // A stream ends, all of its work being done: the memory that was kept for it is everybody's.
+  virtual void retire(StreamId stream) = 0;
   virtual MemoryStats memory() const = 0;
+
+  // Who is told of every command (profiles, traces); set before any stream computes. Null: nobody.
+  void set_observer(CommandObserver* observer) { observer_ = observer; }
+  CommandObserver* observer() const { return observer_; }
+
+  Result<std::shared_ptr<Buffer>> allocate(i64 bytes, StreamId stream) { return allocate(bytes, stream, {}); }
+  Result<std::shared_ptr<Buffer>> reserve(i64 bytes) { return reserve(bytes, {}); }
+
+ private:
+  CommandObserver* observer_ = nullptr;
 };
 
 }  // namespace tl

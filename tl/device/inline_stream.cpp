@@ -1,35 +1,45 @@
 #include "tl/device/inline_stream.h"
 
+#include "tl/base/fail_point.h"
+
 namespace tl {
 
-Error command_error(const Command& command, std::string_view reason) {
-  std::string shapes;
-  for (const Operand& o : command.inputs) {
-    shapes += fmt::format("{}{}", shapes.empty() ? "" : ", ", to_string(TensorType{o.dtype, o.dims}));
+void run_command(const Batch& batch, size_t index, SimdLevel simd, Scratch& scratch) {
+  const Command& c = batch.commands[index];
+  if (c.is_skipped) return;
+  if (auto failure = batch.blocked_by(c)) return batch.outcome->fail(c.step, std::move(failure));
+  KernelCall call = batch.call_of(index);
+  call.simd = simd;
+  call.scratch = &scratch;
+  call.end = c.kernel->units != nullptr ? c.kernel->units(call) : call.out.numel();
+  if (must_fail(FailPoint::Command, c.op->name)) {
+    call.fail("failed on purpose");
+  } else {
+    c.kernel->run(call);
   }
-  const std::string_view name = command.op != nullptr ? command.op->name : "command";
-  return Error{Code::BadProgram, fmt::format("{}: {} (operands: {})", name, reason, shapes), command.origin};
+  if (call.failure.empty()) return;
+  batch.outcome->fail(c.step, make_failure(command_error(batch, c, call.failure)));
 }
 
-Result<Ticket> InlineStream::submit(std::vector<Command> batch) {
-  for (const Command& c : batch) {
-    for (const Ticket& t : c.after) Timelines::instance().wait(t);
+InlineStream::InlineStream(Device& device, SimdLevel simd) : device_(device), simd_(simd) {}
+
+InlineStream::~InlineStream() {
+  device_.retire(id_);
+  Timelines::instance().retire(id_);
+}
+
+Result<Ticket> InlineStream::replay(PreparedId, std::unique_ptr<Batch> batch, Then) {
+  for (const Ticket& t : batch->after) Timelines::instance().wait(t);
+  for (size_t i = 0; i < batch->commands.size(); ++i) {
+    const i64 begin = device_.observer() != nullptr ? now_ns() : 0;
+    run_command(*batch, i, simd_, scratch_);
+    if (begin == 0) continue;
+    const i64 end = now_ns();
+    device_.observer()->ran(*batch, i, id_, begin, end, end - begin);
   }
-  if (!failure_) {
-    Result<void> done = run_(batch);
-    if (!done.ok()) {
-      failure_ = std::make_shared<const Error>(std::move(done).error());
-      failed_at_ = submitted_ + 1;
-    }
-  }
+  recycler_->give(std::move(batch));
   Timelines::instance().advance(id_, ++submitted_);
   return Ticket{id_, submitted_};
-}
-
-Result<void> InlineStream::wait(Ticket ticket) {
-  Timelines::instance().wait(ticket);
-  if (failure_ && (ticket.stream != id_ || ticket.value >= failed_at_)) return *failure_;
-  return {};
 }
 
 }  // namespace tl

@@ -1,34 +1,30 @@
-// A stream that runs each command when it is submitted, one after the other: what the oracle and the null
-// device use.
+// A stream that runs each command when it is submitted, one after the other, on the thread that submits it:
+// what the oracle and tests of layers without a backend use.
 #pragma once
 
-#include <functional>
-
-#include "tl/device/host_device.h"
+#include "tl/device/device.h"
 
 namespace tl {
 
-// The message of a failed command: its op, what its kernel said, and the shapes it had.
-Error command_error(const Command& command, std::string_view reason);
+// Runs one command whole, or says in the outcome why not: something it reads has failed, or its kernel did.
+void run_command(const Batch& batch, size_t command, SimdLevel simd, Scratch& scratch);
 
 class InlineStream : public CommandStream {
  public:
-  using Run = std::function<Result<void>(std::span<const Command> batch)>;
-  explicit InlineStream(Run run) : id_(Timelines::instance().create()), run_(std::move(run)) {}
+  explicit InlineStream(Device& device, SimdLevel simd = SimdLevel::Portable);
+  ~InlineStream() override;
 
   StreamId id() const override { return id_; }
-  Result<Ticket> submit(std::vector<Command> batch) override;
-  Result<PreparedId> prepare(std::span<const Command>) override { return PreparedId{}; }
-  Result<Ticket> replay(PreparedId, Bindings bindings) override { return submit(std::move(bindings)); }
-  bool reached(Ticket ticket) const override { return Timelines::instance().reached(ticket); }
-  Result<void> wait(Ticket ticket) override;
+  Result<PreparedId> prepare(const Order&) override { return PreparedId{}; }
+  void release(PreparedId) override {}
+  Result<Ticket> replay(PreparedId, std::unique_ptr<Batch> batch, Then) override;
 
  private:
-  StreamId id_;
-  Run run_;
-  u64 submitted_ = 0;
-  std::shared_ptr<const Error> failure_;
-  u64 failed_at_ = 0;  // the ticket of the batch that failed
+  Device& device_;
+  const SimdLevel simd_;
+  const StreamId id_ = Timelines::instance().create();
+  u64 submitted_ = Timelines::instance().reached_value(id_);
+  Scratch scratch_;
 };
 
 }  // namespace tl

@@ -55,13 +55,14 @@ class Scratch {
 
 struct KernelCall {
   std::span<const Operand> in;
-  Operand out;
+  Operand out;                    // the first output
+  std::span<const Operand> outs;  // all of them, for ops that have several
   const Attrs* attrs = nullptr;
   i64 begin = 0, end = 0;  // this part's units
   SimdLevel simd = SimdLevel::Portable;
   Scratch* scratch = nullptr;
-  i64 appended = 0;     // OpKind::Append in place: rows of the output that are there already
-  std::string failure;  // set by fail()
+  i64 appended = 0;          // OpKind::Append in place: rows of the output that are there already
+  std::string failure = {};  // set by fail()
 
   // For errors that only the data show (an index out of range). The command fails; whatever it wrote is never
   // read.

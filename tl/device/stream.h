@@ -1,17 +1,20 @@
-// Commands, and the streams of one device that run them. Order follows from what commands name and from
-// nothing else.
+// Commands, and the streams of one device that run them. Order follows from what a plan knows of its steps
+// and from nothing else.
 #pragma once
 
 #include <memory>
+#include <mutex>
 #include <span>
 #include <vector>
 
 #include "tl/device/buffer.h"
 #include "tl/device/kernel.h"
+#include "tl/device/outcome.h"
 
 namespace tl {
 
-// A byte range that a command reads or writes.
+// A byte range that a command reads or writes. Nobody needs them for order, which the plan knows; who checks
+// a plan (the null device, the validator) is given them.
 struct Access {
   enum class Mode : u8 { Read, Write };
   BufferId buffer{};
@@ -24,24 +27,85 @@ inline bool conflict(const Access& a, const Access& b) {
          a.offset_bytes < b.offset_bytes + b.size_bytes && b.offset_bytes < a.offset_bytes + a.size_bytes;
 }
 
-// Everything a backend may know about one step. Nothing is inferred from global state.
+// The order among the commands of a batch, for every size they may have: each comes after some earlier ones.
+class Order {
+ public:
+  // Adds the next command; `earlier` are numbers of commands before it.
+  void add(std::span<const i32> earlier);
+  std::span<const i32> after(size_t command) const {
+    return {earlier_.data() + begin_[command], earlier_.data() + begin_[command + 1]};
+  }
+  size_t size() const { return begin_.size() - 1; }
+  // One after the other.
+  static Order chain(size_t commands);
+
+ private:
+  std::vector<u32> begin_{0};
+  std::vector<i32> earlier_;
+};
+
+// One step: what is computed, by which kernel. Its operands lie in the batch.
 struct Command {
   const OpDef* op = nullptr;  // its name, for errors, traces and checksums
   const Kernel* kernel = nullptr;
-  InlineVector<Operand, kMaxInputs> inputs;
-  Operand output;
-  Attrs attrs;
-  i64 appended = 0;                               // see KernelCall
-  InlineVector<Access, kMaxInputs + 1> accesses;  // all memory touched
-  InlineVector<Ticket, 4> after;                  // must be reached first, on any stream of any device
-  Span origin;                                    // the program's line
-  u64 sequence = 0;                               // of the node it computes
+  u32 first_operand = 0;  // inputs, then outputs
+  u32 attrs = 0;
+  u8 inputs = 0, outputs = 0;
+  bool is_skipped = false;  // its result is there already: nothing to do in this run
+  u32 first_access = 0, accesses = 0;
+  i32 step = 0;                        // of the run, for its outcome
+  std::span<const i32> producers;      // steps of the same run whose values it reads: it fails if they did
+  u32 first_foreign = 0, foreign = 0;  // values of other runs that it reads
+  i64 appended = 0;                    // see KernelCall
+  Span origin;                         // the program's line
+  u64 sequence = 0;                    // of the node it computes
 };
 
-// The scalars and memory of one replay of a prepared batch: the same commands in the same order, other
-// operands.
-using Bindings = std::vector<Command>;
+// The commands of one submission with their memory, sizes and scalars; kept and filled again.
+struct Batch {
+  std::vector<Command> commands;
+  std::vector<Operand> operands;
+  std::vector<Attrs> attrs;
+  std::vector<Access> accesses;
+  std::vector<StepRef> foreign;
+  std::vector<Ticket> after;  // must be reached before any command starts, on any stream of any device
+  std::shared_ptr<Outcome> outcome;
+  std::shared_ptr<const void> keep;  // what `producers` point into
+
+  std::span<const Operand> inputs_of(const Command& c) const {
+    return {&operands[c.first_operand], c.inputs};
+  }
+  std::span<const Operand> outputs_of(const Command& c) const {
+    return {&operands[c.first_operand] + c.inputs, c.outputs};
+  }
+  std::span<const Access> accesses_of(const Command& c) const {
+    return {accesses.data() + c.first_access, c.accesses};
+  }
+  // Adds a command; gives it for what is not here yet.
+  Command& add(const OpDef& op, const Kernel& kernel, std::span<const Operand> inputs,
+               std::span<const Operand> outputs, Attrs attributes = {});
+  // What keeps command `c` from running: the failure of something it reads. Null: nothing.
+  FailurePtr blocked_by(const Command& c) const;
+  // The arguments of its kernel, but for part, SIMD level and scratch.
+  KernelCall call_of(size_t command) const;
+  void clear();
+};
+
+// Is told of every command that has run, by the thread that finished it. Times are of the steady clock.
+class CommandObserver {
+ public:
+  virtual ~CommandObserver() = default;
+  // From its start to its end; `busy_ns` is the time of all threads that computed parts of it.
+  virtual void ran(const Batch& batch, size_t command, StreamId stream, i64 begin_ns, i64 end_ns,
+                   i64 busy_ns) = 0;
+};
+i64 now_ns();
+
 enum class PreparedId : u32 {};
+
+// What the caller does next, as far as it knows: a stream may compute little work at once on the thread of
+// one who waits for it.
+enum class Then : u8 { GoesOn, Waits };
 
 // Used by one thread at a time; each thread has its own.
 class CommandStream {
@@ -49,24 +113,56 @@ class CommandStream {
   virtual ~CommandStream() = default;
   virtual StreamId id() const = 0;
 
-  // Queues `batch` without blocking. Commands of a batch may overlap unless their accesses conflict; batches
-  // of one stream keep their order where they conflict. A buffer may be let go of at once: its memory stays
-  // until its tickets are reached.
-  virtual Result<Ticket> submit(std::vector<Command> batch) = 0;
+  // The order among the commands of a batch, worked out once and kept (on CUDA: a captured graph), until
+  // released; and a replay with other memory, dims and scalars.
+  virtual Result<PreparedId> prepare(const Order& order) = 0;
+  virtual void release(PreparedId plan) = 0;
+  // Queues `batch` without blocking. Batches of one stream keep their order. A buffer may be let go of at
+  // once: its memory stays until its tickets are reached.
+  virtual Result<Ticket> replay(PreparedId plan, std::unique_ptr<Batch> batch, Then then) = 0;
 
-  // The order among the commands of `batch`, worked out once and kept (on CUDA: a captured graph), and a
-  // replay with other buffers, dims and scalars whose accesses conflict in the same pairs.
-  virtual Result<PreparedId> prepare(std::span<const Command> batch) = 0;
-  virtual Result<Ticket> replay(PreparedId plan, Bindings bindings) = 0;
+  virtual bool reached(Ticket ticket) const { return Timelines::instance().reached(ticket); }
+  // Blocks until `ticket`, or until `timeout_seconds` have passed (0: for ever); false on time-out. Whether
+  // the commands succeeded is in the outcomes.
+  virtual bool wait(Ticket ticket, double timeout_seconds = 0) {
+    return Timelines::instance().wait(ticket, timeout_seconds);
+  }
+  // What has been queued and is not done yet fails with Code::Interrupted, as soon as the parts that are
+  // being computed end. Later batches run.
+  virtual void cancel() {}
+  // What is being computed, for the report of a wait that takes too long.
+  struct Running {
+    const OpDef* op = nullptr;  // null: nothing
+    Span origin = {};
+  };
+  virtual Running running() const { return {}; }
 
-  virtual bool reached(Ticket ticket) const = 0;
-  // Blocks until `ticket`. Returns the first failure of any command before it, naming its op; the failure is
-  // also kept with the stream and makes every command that depends on it fail.
-  virtual Result<void> wait(Ticket ticket) = 0;
+  // A batch to fill, as a rule one whose memory is there already.
+  std::unique_ptr<Batch> take_batch();
+
+ protected:
+  // Batches that are done, for take_batch.
+  class Recycler {
+   public:
+    std::unique_ptr<Batch> take();
+    void give(std::unique_ptr<Batch> batch);
+
+   private:
+    std::mutex mutex_;
+    std::vector<std::unique_ptr<Batch>> free_;
+  };
+  const std::shared_ptr<Recycler> recycler_ = std::make_shared<Recycler>();
 };
 
-// For each command of a batch: the latest earlier command it must come after, or -1. Found from the named
-// ranges.
-std::vector<i32> find_hazards(std::span<const Command> batch);
+// The message of a failed command: its op, what its kernel said, and the shapes it had.
+Error command_error(const Batch& batch, const Command& command, std::string_view reason);
+Error interrupted_error();
+
+// Pairs of commands whose ranges conflict though `order` lets them overlap: none, or the plan is wrong. Needs
+// the batch's accesses.
+struct Unordered {
+  size_t earlier, later;
+};
+std::vector<Unordered> find_unordered(const Batch& batch, const Order& order);
 
 }  // namespace tl

@@ -179,6 +179,14 @@ std::string render(const Error& error, const SourceFiles& files, const RenderOpt
   r.headline(error.where, "error", r.style().error, error.message);
   const Label label{error.where, {}};
   r.snippet({&label});
+  for (const Error::Note& note : error.also) {
+    if (!note.where) {
+      r.note(note.text);
+      continue;
+    }
+    const Location at = files.locate(note.where.file, note.where.begin);
+    r.note(fmt::format("{} ({}:{}:{})", note.text, files.name(note.where.file), at.line, at.column));
+  }
   return r.take();
 }
 
@@ -217,6 +225,11 @@ std::string render_json(const Error& error, const SourceFiles& files) {
   j["severity"] = "error";
   j["message"] = error.message;
   j["labels"] = j["notes"] = nlohmann::json::array();
+  for (const Error::Note& note : error.also) {
+    nlohmann::json place = json_place(note.where, files);
+    place["message"] = note.text;
+    j["labels"].push_back(std::move(place));
+  }
   return dump_line(j);
 }
 

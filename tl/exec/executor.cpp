@@ -5,13 +5,14 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <deque>
 #include <random>
 #include <unordered_map>
 
 #include "tl/base/hash.h"
-#include "tl/exec/binding.h"
 #include "tl/exec/checksum.h"
 #include "tl/exec/planner.h"
+#include "tl/exec/run.h"
 #include "tl/ops/ops.h"
 
 namespace tl {
@@ -20,48 +21,34 @@ namespace {
 constexpr int kCommandsPerBatch =
     100;  // measured: below 50 hand-over shows, above 200 the first command waits
 constexpr size_t kMaxPlans = 1024;
+// Work handed over and not done: whoever would pass this waits, so that a loop that never looks does not
+// grow.
+constexpr i64 kMaxQueuedCommands = 8192;
+constexpr i64 kMaxQueuedBytes = i64{4} << 30;
+constexpr double kPollSeconds = 0.01;  // how often a wait looks whether it is to be cancelled
 
-void note_read(CommandStream& stream, Buffer& buffer, Ticket ticket) {
-  for (Ticket& t : buffer.reads) {
-    if (t.stream == ticket.stream) {
-      t = ticket;
-      return;
-    }
-  }
-  if (buffer.reads.size() == buffer.reads.capacity()) {
-    const Result<void> done = stream.wait(buffer.reads[0]);  // its failure is its own stream's to report
-    (void)done.ok();
-    buffer.reads.erase(0);
-  }
-  buffer.reads.push_back(ticket);
-}
-
-// A random order in which no command comes before one it conflicts with.
-std::vector<size_t> legal_order(std::span<const Command> commands, std::mt19937_64& random) {
-  std::vector<std::vector<size_t>> users(commands.size());
-  std::vector<size_t> waiting_for(commands.size(), 0), ready, order;
-  for (size_t i = 0; i < commands.size(); ++i) {
-    for (size_t j = 0; j < i; ++j) {
-      bool conflicts = false;
-      for (const Access& a : commands[i].accesses) {
-        for (const Access& b : commands[j].accesses) conflicts |= conflict(a, b);
-      }
-      if (!conflicts) continue;
-      users[j].push_back(i);
-      ++waiting_for[i];
-    }
+// The commands of `batch` in a random order in which each comes after those it must come after.
+void shuffle_commands(Batch& batch, const Order& order, std::mt19937_64& random) {
+  const size_t n = batch.commands.size();
+  std::vector<std::vector<size_t>> users(n);
+  std::vector<size_t> waiting_for(n, 0), ready;
+  for (size_t i = 0; i < n; ++i) {
+    for (const i32 e : order.after(i)) users[static_cast<size_t>(e)].push_back(i);
+    waiting_for[i] = order.after(i).size();
     if (waiting_for[i] == 0) ready.push_back(i);
   }
+  std::vector<Command> shuffled;
   while (!ready.empty()) {
     const size_t pick = random() % ready.size();
     const size_t next = ready[pick];
     ready.erase(ready.begin() + static_cast<std::ptrdiff_t>(pick));
-    order.push_back(next);
+    shuffled.push_back(batch.commands[next]);
     for (const size_t user : users[next]) {
       if (--waiting_for[user] == 0) ready.push_back(user);
     }
   }
-  return order;
+  TL_CHECK(shuffled.size() == n, "an order with a circle");
+  batch.commands = std::move(shuffled);
 }
 
 i64 physical_memory_bytes() {
@@ -76,24 +63,36 @@ struct FileCloser {
 
 struct Executor::Impl {
   std::unique_ptr<CommandStream> stream;
-  std::unordered_map<u64, std::vector<std::unique_ptr<Plan>>> plans;
+  std::unordered_map<u64, std::vector<std::shared_ptr<Plan>>> plans;
   size_t plan_count = 0;
   Ticket last;
   std::mt19937_64 shuffle;
   std::unique_ptr<std::FILE, FileCloser> checksums;
+  std::function<bool()> cancel_check;
 
-  Plan& plan_for(Executor& e, const Snapshot& s) {
+  // Batches that were handed over and may not be done.
+  struct InFlight {
+    Ticket ticket;
+    i64 commands, bytes;
+  };
+  std::deque<InFlight> in_flight;
+  i64 queued_commands = 0, queued_bytes = 0;
+  // Runs whose end nobody has seen: their failures must not be lost.
+  struct Unseen {
+    Ticket ticket;
+    std::shared_ptr<const Outcome> outcome;
+  };
+  std::deque<Unseen> unseen;
+
+  std::shared_ptr<Plan> plan_for(Executor& e, const Snapshot& s) {
     const u64 hash = hash_bytes(s.key.data(), s.key.size() * sizeof(u64));
     for (const auto& plan : plans[hash]) {
       if (plan->key == s.key) {
         ++e.stats_.plans_reused;
-        return *plan;
+        return plan;
       }
     }
-    if (plan_count >= kMaxPlans) {  // a program that never repeats itself must not grow
-      plans.clear();
-      plan_count = 0;
-    }
+    if (plan_count >= kMaxPlans) forget_plans();  // a program that never repeats itself must not grow
     const int per_batch = e.options_.eager                    ? 1
                           : e.options_.commands_per_batch > 0 ? e.options_.commands_per_batch
                                                               : kCommandsPerBatch;
@@ -103,98 +102,141 @@ struct Executor::Impl {
                                      .share_memory = !checksums}));
     ++plan_count;
     ++e.stats_.plans_made;
-    return *plans[hash].back();
+    return plans[hash].back();
   }
 
-  // One batch of a plan: bound, then queued. Debugging orders go through submit, which finds the hazards
-  // itself.
-  Result<void> submit_batch(Executor& e, Plan& plan, Binding& binding, size_t batch) {
-    const i32 first = batch == 0 ? 0 : plan.batch_ends[batch - 1], last_step = plan.batch_ends[batch];
-    std::vector<Command> commands;
-    commands.reserve(static_cast<size_t>(last_step - first));
-    for (i32 i = first; i < last_step; ++i) commands.push_back(binding.command(static_cast<size_t>(i)));
-    e.stats_.commands += commands.size();
-    ++e.stats_.batches;
-    if (e.options_.shuffle) {
-      std::vector<Command> shuffled;
-      for (const size_t i : legal_order(commands, shuffle)) shuffled.push_back(std::move(commands[i]));
-      TL_TRY(last, stream->submit(std::move(shuffled)));
-    } else if (e.options_.eager) {
-      TL_TRY(last, stream->submit(std::move(commands)));
-      TL_TRY_DO(stream->wait(last));
-    } else {
-      if (plan.prepared.size() == batch) {
-        TL_TRY(const PreparedId id, stream->prepare(commands));
-        plan.prepared.push_back(id);
+  void forget_plans() {
+    for (const auto& [hash, list] : plans) {
+      for (const auto& plan : list) {
+        for (const PreparedId id : plan->prepared) stream->release(id);
       }
-      TL_TRY(last, stream->replay(plan.prepared[batch], std::move(commands)));
+    }
+    plans.clear();
+    plan_count = 0;
+  }
+
+  // Blocks until `ticket`; false when the program is to stop, which cancels everything of this stream.
+  Result<void> wait_for(const Executor& e, Ticket ticket) {
+    const i64 start = now_ns();
+    while (!stream->wait(ticket, kPollSeconds)) {
+      if (cancel_check && cancel_check()) {
+        stream->cancel();
+        stream->wait(last);
+        return interrupted_error();
+      }
+      const double seconds = static_cast<double>(now_ns() - start) * 1e-9;
+      if (e.options_.wait_timeout_seconds > 0 && seconds > e.options_.wait_timeout_seconds) {
+        const CommandStream::Running running = stream->running();
+        return fail(Code::Device, "waited {:.3g} s: {} is not done", seconds,
+                    running.op != nullptr ? running.op->name : "work of another stream")
+            .at(running.origin);
+      }
     }
     return {};
   }
 
-  Result<void> evaluate(Executor& e, Snapshot& s) {
-    if (s.items.empty()) return {};
-    Plan& plan = plan_for(e, s);
-    for (const Step& step : plan.steps) {
-      if (e.device_.kernel(*step.op).run == nullptr) {
-        return fail(Code::Unsupported, "{} does not run on {} yet", step.op->name, e.device_.info().name);
-      }
+  void drop_done() {
+    while (!in_flight.empty() && stream->reached(in_flight.front().ticket)) {
+      queued_commands -= in_flight.front().commands;
+      queued_bytes -= in_flight.front().bytes;
+      in_flight.pop_front();
     }
-    Binding binding(e.device_, *stream, s, plan);
-    TL_TRY_DO(binding.allocate());
+    // One failure that nobody has seen is enough to end the program with.
+    while (!unseen.empty() && stream->reached(unseen.front().ticket)) {
+      if (unseen.front().outcome->unseen() != nullptr) {
+        if (unseen.size() < 2 || !stream->reached(unseen[1].ticket)) break;
+        unseen.erase(unseen.begin() + 1);
+        continue;
+      }
+      unseen.pop_front();
+    }
+  }
+
+  // The queue is bounded: waits until there is room.
+  Result<void> make_room(const Executor& e) {
+    drop_done();
+    while (!in_flight.empty() && (queued_commands > kMaxQueuedCommands || queued_bytes > kMaxQueuedBytes)) {
+      TL_TRY_DO(wait_for(e, in_flight.front().ticket));
+      drop_done();
+    }
+    return {};
+  }
+
+  // One batch of a plan: filled, then queued.
+  Result<void> submit_batch(Executor& e, Plan& plan, Run& run, size_t index, Then then) {
+    std::unique_ptr<Batch> batch = run.fill(index);
+    const Order& order = plan.orders[index];
+    const i64 commands = static_cast<i64>(batch->commands.size());
+    e.stats_.commands += static_cast<u64>(commands);
+    for (const Command& c : batch->commands) e.stats_.kept_conversions += c.is_skipped;
+    ++e.stats_.batches;
+    if (plan.prepared.size() == index) {
+      TL_TRY(const PreparedId id, e.options_.shuffle ? stream->prepare(Order::chain(batch->commands.size()))
+                                                     : stream->prepare(order));
+      plan.prepared.push_back(id);
+    }
+    if (e.options_.shuffle) shuffle_commands(*batch, order, shuffle);
+    TL_TRY(last, stream->replay(plan.prepared[index], std::move(batch), then));
+    run.submitted(index, last);
+    in_flight.push_back({last, commands, run.bytes_written(index)});
+    queued_commands += commands;
+    queued_bytes += run.bytes_written(index);
+    if (e.options_.eager) TL_TRY_DO(wait_for(e, last));
+    return {};
+  }
+
+  Result<void> evaluate(Executor& e, Snapshot& s, Then then) {
+    if (s.items.empty()) return {};
+    TL_TRY_DO(make_room(e));
+    const std::shared_ptr<Plan> plan = plan_for(e, s);
+    if (plan->missing != nullptr) {
+      return fail(Code::Unsupported, "{} does not run on {} yet", plan->missing->name, e.device_.info().name);
+    }
+    Run run(e.device_, *stream, s, plan);
+    i32 culprit = -1;
+    if (Result<void> done = run.allocate(culprit); !done.ok()) {
+      // The value that does not fit has failed; the others can still be computed.
+      const i32 node = plan->steps[static_cast<size_t>(culprit)].node;
+      fail_node(*s.items[static_cast<size_t>(node)].node, make_failure(done.error()));
+      return done;
+    }
     s.granted.clear();  // from here on the appended rows are ours
     e.stats_.nodes += s.items.size();
-    for (size_t batch = 0; batch < plan.batch_ends.size(); ++batch) {
-      TL_TRY_DO(submit_batch(e, plan, binding, batch));
+    for (size_t batch = 0; batch < plan->batch_ends.size(); ++batch) {
+      TL_TRY_DO(submit_batch(e, *plan, run, batch, plan->batch_ends.size() == 1 ? then : Then::GoesOn));
     }
-    if (checksums) TL_TRY_DO(write_checksums(e, s, plan, binding));  // settling frees what nobody holds
-    settle(s, plan, binding);
+    if (checksums) TL_TRY_DO(write_checksums(e, s, *plan, run));  // settling frees what nobody holds
+    run.settle();
+    unseen.push_back({last, run.outcome()});
     return {};
   }
 
-  // Every evaluated node gets its place, and lets go of what it was computed from.
-  void settle(Snapshot& s, const Plan& plan, const Binding& binding) {
-    for (const Tensor& leaf : s.leaves) {
-      if (leaf->value.buffer) note_read(*stream, *leaf->value.buffer, last);
-    }
-    for (size_t i = 0; i < plan.steps.size(); ++i) {
-      if (const auto& buffer = binding.output(i)) buffer->last_write = last;
-    }
-    std::vector<Tensor> keep;  // nodes must not die while the list of items is walked
-    keep.reserve(s.items.size());
-    for (size_t i = 0; i < s.items.size(); ++i) {
-      Node& node = *s.items[i].node;
-      keep.emplace_back(&node);
-      if (s.items[i].external) {
-        node.value = binding.value_of(static_cast<i32>(i));
-        if (node.op->kind == OpKind::Append && s.items[i].alias) node.value.buffer->last_write = last;
-      }
-    }
-    for (const SnapshotItem& item : s.items) {
-      item.node->state = NodeState::Submitted;
-      item.node->recorder->remove(*item.node);
-      item.node->inputs.clear();
-    }
-  }
-
-  Result<void> write_checksums(Executor& e, const Snapshot& s, const Plan& plan, const Binding& binding) {
-    TL_TRY_DO(stream->wait(last));
+  Result<void> write_checksums(Executor& e, const Snapshot& s, const Plan& plan, const Run& run) {
+    TL_TRY_DO(wait_for(e, last));
     for (size_t i = 0; i < plan.steps.size(); ++i) {
       const Step& step = plan.steps[i];
       if (step.is_conversion || step.kind == Step::Kind::Copy) continue;
-      const Node& node = *s.items[static_cast<size_t>(step.node)].node;
-      HostTensor host{node.type, {}};
-      host.bytes.resize(static_cast<size_t>(row_bytes(node.type.dtype, tl::numel(node.type.shape))));
-      const Value value = binding.value_of(step.node);
-      TL_TRY_DO(e.device_.download(*value.buffer, 0, host.bytes));
-      const int written = std::fprintf(checksums.get(), "%s %s %s\n", std::string(step.op->name).c_str(),
-                                       to_string(node.type).c_str(), checksum_hex(checksum(host)).c_str());
-      if (written < 0)
-        return fail(Code::Io, "cannot write {}: {}", e.options_.checksums_path, std::strerror(errno));
+      if (run.outcome()->failure_of(static_cast<i32>(i)) != nullptr) continue;
+      for (const StepOutput& o : step.outputs) {
+        if (o.node >= 0)
+          TL_TRY_DO(write_checksum(e, *s.items[static_cast<size_t>(o.node)].node, step.op->name,
+                                   run.value_of(o.node)));
+      }
     }
     if (std::fflush(checksums.get()) != 0) {
       return fail(Code::Io, "cannot write {}: {}", e.options_.checksums_path, std::strerror(errno));
     }
+    return {};
+  }
+
+  Result<void> write_checksum(Executor& e, const Node& node, std::string_view op, const Placement& value) {
+    HostTensor host{node.type, {}};
+    host.bytes.resize(static_cast<size_t>(row_bytes(node.type.dtype, tl::numel(node.type.shape))));
+    TL_TRY_DO(e.device_.download(*value.buffer, 0, host.bytes));
+    const int written = std::fprintf(checksums.get(), "%s %s %s\n", std::string(op).c_str(),
+                                     to_string(node.type).c_str(), checksum_hex(checksum(host)).c_str());
+    if (written < 0)
+      return fail(Code::Io, "cannot write {}: {}", e.options_.checksums_path, std::strerror(errno));
     return {};
   }
 };
@@ -203,12 +245,12 @@ Executor::Executor(Device& device, ExecOptions options)
     : device_(device), options_(std::move(options)), impl_(std::make_unique<Impl>()) {
   impl_->stream = device.create_stream();
   if (options_.shuffle) impl_->shuffle.seed(*options_.shuffle);
+  if (options_.generator) recorder_.set_generator(*options_.generator);
 }
 
 // Work nobody looked at is dropped, but what was submitted has to end before its memory goes.
 Executor::~Executor() {
-  const Result<void> done = impl_->stream->wait(impl_->last);
-  (void)done.ok();
+  impl_->stream->wait(impl_->last);
 }
 
 Result<std::unique_ptr<Executor>> Executor::create(Device& device, ExecOptions options) {
@@ -222,6 +264,10 @@ Result<std::unique_ptr<Executor>> Executor::create(Device& device, ExecOptions o
   return e;
 }
 
+void Executor::set_cancel_check(std::function<bool()> check) {
+  impl_->cancel_check = std::move(check);
+}
+
 Result<Tensor> Executor::apply(const OpDef& op, std::span<const Tensor> inputs, Attrs attrs, Span origin) {
   std::array<Tensor, kMaxInputs> given;
   if (op.kind == OpKind::View && inputs[0]->is_scalar) {  // a view needs memory to look at
@@ -231,6 +277,13 @@ Result<Tensor> Executor::apply(const OpDef& op, std::span<const Tensor> inputs, 
   TL_TRY(Tensor result, recorder_.record(op, inputs, std::move(attrs), origin));
   if (recorder_.pending_count() >= options_.pending_hard_limit) TL_TRY_DO(flush());
   return result;
+}
+
+Result<std::vector<Tensor>> Executor::apply_all(const OpDef& op, std::span<const Tensor> inputs, Attrs attrs,
+                                                Span origin) {
+  TL_TRY(std::vector<Tensor> results, recorder_.record_all(op, inputs, std::move(attrs), origin));
+  if (recorder_.pending_count() >= options_.pending_hard_limit) TL_TRY_DO(flush());
+  return results;
 }
 
 Result<Tensor> Executor::materialise(const Tensor& scalar) {
@@ -245,21 +298,25 @@ Result<Tensor> Executor::materialise(const Tensor& scalar) {
 }
 
 Result<void> Executor::submit(std::span<const Tensor> roots) {
-  bool pending = false;
-  for (const Tensor& t : roots) {
-    if (t->state == NodeState::Failed) return Error(*t->failure);
-    pending |= t->state == NodeState::Pending;
-  }
-  return pending ? run(roots) : Result<void>();
+  return run(roots, Then::GoesOn);
 }
 
 Result<void> Executor::flush() {
-  return recorder_.pending_count() > 0 ? run({}) : Result<void>();
+  return recorder_.pending_count() > 0 ? run({}, Then::GoesOn) : Result<void>();
 }
 
-Result<void> Executor::run(std::span<const Tensor> roots) {
-  TL_TRY(Snapshot s, take_snapshot(recorder_, roots));
-  Result<void> done = impl_->evaluate(*this, s);
+Result<void> Executor::run(std::span<const Tensor> roots, Then then) {
+  bool pending = roots.empty();
+  for (const Tensor& t : roots) {
+    if (t->state == NodeState::Failed) return see(*t->failure);
+    pending |= t->state == NodeState::Pending;
+  }
+  if (!pending) return {};
+  Snapshot s = take_snapshot(recorder_, roots, impl_->checksums == nullptr);
+  for (const Tensor& t : roots) {
+    if (t->state == NodeState::Failed) return see(*t->failure);
+  }
+  Result<void> done = impl_->evaluate(*this, s, then);
   if (!done.ok()) s.undo_grants();
   return done;
 }
@@ -269,13 +326,21 @@ Result<void> Executor::loop_point() {
 }
 
 Result<void> Executor::wait(const Tensor& tensor) {
-  TL_TRY_DO(submit({&tensor, 1}));
-  if (tensor->value.buffer == nullptr) return {};
-  return impl_->stream->wait(tensor->value.buffer->last_write);
+  TL_TRY_DO(run({&tensor, 1}, Then::Waits));
+  const Placement& value = tensor->value;
+  TL_TRY_DO(impl_->wait_for(*this, {static_cast<StreamId>(value.stream), value.ready}));
+  if (value.outcome == nullptr) return {};
+  if (const FailurePtr failure = value.outcome->failure_of(value.step)) return see(*failure);
+  return {};
 }
 
 Result<void> Executor::finish() {
-  return impl_->stream->wait(impl_->last);
+  TL_TRY_DO(impl_->wait_for(*this, impl_->last));
+  for (const auto& [ticket, outcome] : impl_->unseen) {
+    if (const FailurePtr failure = outcome->unseen()) return see(*failure);
+  }
+  impl_->unseen.clear();
+  return {};
 }
 
 Result<HostTensor> Executor::read(const Tensor& tensor) {
@@ -299,7 +364,7 @@ Result<HostTensor> Executor::read(const Tensor& tensor) {
     return host;
   }
   TL_TRY_DO(wait(tensor));
-  const Value& value = tensor->value;
+  const Placement& value = tensor->value;
   if (is_contiguous(tensor.shape(), value.strides)) {
     TL_TRY_DO(device_.download(*value.buffer, value.offset * size, host.bytes));
     return host;
@@ -326,14 +391,13 @@ Result<i64> Executor::item_int(const Tensor& tensor) {
   return host.as_int(0);
 }
 
-// Uploads never reuse a stream's own memory, which may still be in flight: they have a list of their own
-// (stream 0).
+// Uploads take memory that is idle: a stream's own may still be in flight.
 Result<Tensor> Executor::from_host(TensorType type, std::span<const std::byte> bytes) {
   TL_CHECK(static_cast<i64>(bytes.size()) == row_bytes(type.dtype, tl::numel(type.shape)), "{} bytes for {}",
            bytes.size(), to_string(type));
-  TL_TRY(auto buffer, device_.allocate(static_cast<i64>(bytes.size()), StreamId{}));
+  TL_TRY(auto buffer, device_.allocate(static_cast<i64>(bytes.size()), StreamId{}, {"a literal", type, {}}));
   TL_TRY_DO(device_.upload(*buffer, 0, bytes));
-  Value value{std::move(buffer), contiguous_strides(type.shape), 0};
+  Placement value{std::move(buffer), contiguous_strides(type.shape), 0};
   return constant(std::move(type), std::move(value));
 }
 
@@ -342,10 +406,10 @@ Result<Tensor> Executor::reserved(DType dtype, const Shape& row, i64 capacity) {
   if (__builtin_mul_overflow(row_bytes(dtype, tl::numel(row)), capacity, &bytes)) {
     return fail(Code::OutOfMemory, "{} rows of {} are more than any memory holds", capacity, to_string(row));
   }
-  TL_TRY(auto buffer, device_.reserve(bytes));
   TensorType type{dtype, row};
   type.shape.insert(0, 0);
-  Value value{std::move(buffer), contiguous_strides(type.shape), 0};
+  TL_TRY(auto buffer, device_.reserve(bytes, {"a cache", type, {}}));
+  Placement value{std::move(buffer), contiguous_strides(type.shape), 0};
   return constant(std::move(type), std::move(value));
 }
 

@@ -2,6 +2,7 @@
 // device.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -17,15 +18,18 @@ struct ExecOptions {
   std::optional<u64> shuffle;  // any legal order, drawn from this seed
   int commands_per_batch = 0;  // 0: the measured default
   bool fuse = true;
-  std::string checksums_path;      // one line per command; empty: none
-  i64 pending_soft_limit = 2000;   // nodes; checked where a loop comes round
-  i64 pending_hard_limit = 20000;  // nodes; checked at every op
+  std::string checksums_path;  // one line per command; empty: none
+  double wait_timeout_seconds =
+      0;  // a wait that lasts longer fails, naming the command that is stuck; 0: never
+  std::optional<Recorder::Generator> generator;  // where random draws begin
+  i64 pending_soft_limit = 2000;                 // nodes; checked where a loop comes round
+  i64 pending_hard_limit = 20000;                // nodes; checked at every op
 };
 
 struct ExecStats {
   u64 plans_made = 0, plans_reused = 0;
   u64 commands = 0, batches = 0, nodes = 0;
-  u64 fused_nodes = 0;
+  u64 kept_conversions = 0;  // steps that were not run again
 };
 
 // A tensor's values on the host, in row order.
@@ -55,6 +59,10 @@ class Executor {
     return apply(op, std::span<const Tensor>(inputs.begin(), inputs.size()), std::move(attrs), origin);
   }
 
+  // The same for an op with several outputs: a tensor for each.
+  Result<std::vector<Tensor>> apply_all(const OpDef& op, std::span<const Tensor> inputs, Attrs attrs = {},
+                                        Span origin = {});
+
   // Hands what `roots` need to the stream and returns without waiting.
   Result<void> submit(std::span<const Tensor> roots);
   // Submits everything pending that somebody still holds. `flush` never waits.
@@ -68,6 +76,9 @@ class Executor {
   // Blocks until everything submitted is done; reports failures nobody has looked at.
   Result<void> finish();
 
+  // Asked while waiting: true cancels what has been submitted, and the wait fails with Code::Interrupted.
+  void set_cancel_check(std::function<bool()> check);
+
   // Copies to the host, in row order.
   Result<HostTensor> read(const Tensor& tensor);
   // One number. Fails unless the tensor has exactly one element.
@@ -80,7 +91,7 @@ class Executor {
 
  private:
   struct Impl;
-  Result<void> run(std::span<const Tensor> roots);
+  Result<void> run(std::span<const Tensor> roots, Then then);
   Result<Tensor> materialise(const Tensor& scalar);
   Executor(Device& device, ExecOptions options);
 

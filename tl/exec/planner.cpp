@@ -4,6 +4,7 @@
 #include <map>
 
 #include "tl/exec/fusion.h"
+#include "tl/exec/step_order.h"
 #include "tl/ops/ops.h"
 
 namespace tl {
@@ -12,17 +13,23 @@ namespace {
 class Planner {
  public:
   Planner(const Snapshot& snapshot, const Device& device, const PlanOptions& options)
-      : s_(snapshot), device_(device), options_(options), plan_(std::make_unique<Plan>()) {}
+      : s_(snapshot), device_(device), options_(options), plan_(std::make_shared<Plan>()) {}
 
-  std::unique_ptr<Plan> run() {
+  std::shared_ptr<Plan> run() {
     plan_->key = s_.key;
     const std::vector<FusedGroup> groups =
         options_.fuse ? find_fused_groups(s_) : std::vector<FusedGroup>(s_.items.size());
     for (size_t i = 0; i < s_.items.size(); ++i) {
       if (!groups[i].absorbed) add_node(static_cast<i32>(i), groups[i]);
     }
+    find_steps_of_nodes();
     assign_memory();
+    find_order(s_, *plan_);
     cut_batches();
+    for (Step& step : plan_->steps) {
+      step.kernel = &device_.kernel(*step.op);
+      if (step.kernel->run == nullptr && plan_->missing == nullptr) plan_->missing = step.op;
+    }
     return std::move(plan_);
   }
 
@@ -31,7 +38,10 @@ class Planner {
     const SnapshotItem& item = s_.items[static_cast<size_t>(index)];
     const OpDef& op = *item.node->op;
     if (op.kind == OpKind::View && item.alias) return;
-    Step step{.node = index, .dtype = item.node->type.dtype};
+    if (op.kind == OpKind::Output) return add_output(index, item);
+    Step step;
+    step.node = index;
+    step.outputs.push_back({.node = index, .dtype = item.node->type.dtype});
     if (op.kind == OpKind::View) {
       step.kind = Step::Kind::Copy;
       step.op = &op_contiguous;
@@ -40,14 +50,30 @@ class Planner {
       step.kind = Step::Kind::Fused;
       step.op = &op_fused;
       step.fused = group.nodes;
-      step.fused_inputs = group.inputs;
+      step.fused_attrs = fused_attrs(s_, group.nodes, group.inputs);
       for (const SourceRef input : group.inputs) step.inputs.push_back(readable(source(input), input, index));
     } else {
       step.op = &op;
-      if (op.kind == OpKind::Append && item.alias) step.slot = Step::kInPlace;
+      if (item.in_place) {
+        step.outputs[0].slot = StepOutput::kInPlace;
+      } else if (op.kind == OpKind::Append) {
+        step.outputs[0].slot = StepOutput::kGrowing;
+      }
       for (int i = 0; i < item.inputs.size(); ++i) step.inputs.push_back(input_for(item, i, index));
+      if (item.node->output_types != nullptr) {
+        const OutputTypes& types = *item.node->output_types;
+        step.outputs.clear();
+        for (int k = 0; k < types.size(); ++k) step.outputs.push_back({.which = k, .dtype = types[k].dtype});
+        several_.emplace(index, plan_->steps.size());
+      }
     }
     plan_->steps.push_back(std::move(step));
+  }
+
+  // The step of an op with several outputs learns who wants this one.
+  void add_output(i32 index, const SnapshotItem& item) {
+    Step& step = plan_->steps[several_.at(item.inputs[0])];
+    step.outputs[static_cast<int>(item.node->attrs.int_at(0))].node = index;
   }
 
   static StepInput source(SourceRef ref) {
@@ -62,55 +88,107 @@ class Planner {
     StepInput in = source(ref);
     if (from.is_scalar) return in;
     if (is_quantised(from.type.dtype) && (op.quantised_inputs >> i & 1u) == 0) {
-      return convert(in, op_dequantize, DType::F32, reader);
+      return convert(in, op_dequantize, DType::F32, reader, false);
     }
     const Kernel& kernel = device_.kernel(op);
-    InlineVector<TensorType, kMaxInputs> types;
-    for (const SourceRef r : item.inputs) types.push_back(s_.node_of(r).type);
-    const OpDef* wanted = kernel.prepare != nullptr ? kernel.prepare(i, types) : nullptr;
+    const Conversion wanted = kernel.prepare != nullptr ? kernel.prepare(i, types_of(item)) : Conversion{};
     // Compliance is known (and keyed) for the op's own layout only, so a stricter conversion always gets a
     // copy.
-    const bool copy = (item.compliant >> i & 1u) == 0 || (wanted != nullptr && wanted->layout > op.layout);
-    if (copy) in = convert(in, op_contiguous, from.type.dtype, reader);
-    if (wanted == nullptr) return in;
-    const Result<TensorType> type = wanted->infer(InferContext({&from.type, 1}, Attrs()));
-    TL_CHECK(type.ok(), "{}: {}", wanted->name, type.error().message);
-    return convert(in, *wanted, type.value().dtype, reader);
+    const bool copy =
+        (item.compliant >> i & 1u) == 0 || (wanted.op != nullptr && wanted.op->layout > op.layout);
+    if (copy) in = convert(in, op_contiguous, from.type.dtype, reader, false);
+    if (wanted.op == nullptr) return in;
+    const Attrs none;
+    const Result<TensorType> type = wanted.op->infer(InferContext({&from.type, 1}, none));
+    TL_CHECK(type.ok(), "{}: {}", wanted.op->name, type.error().message);
+    return convert(in, *wanted.op, type.value().dtype, reader, wanted.keep);
+  }
+
+  // Element types and ranks: a plan must not be made by the sizes of its first run.
+  InlineVector<TensorType, kMaxInputs> types_of(const SnapshotItem& item) const {
+    InlineVector<TensorType, kMaxInputs> types;
+    for (const SourceRef r : item.inputs) {
+      const TensorType& type = s_.node_of(r).type;
+      types.push_back({type.dtype, Shape::filled(type.rank(), kUnknownDim)});
+    }
+    return types;
   }
 
   StepInput readable(StepInput in, SourceRef ref, i32 reader) {
     const Node& from = s_.node_of(ref);
-    return is_quantised(from.type.dtype) ? convert(in, op_dequantize, DType::F32, reader) : in;
+    return is_quantised(from.type.dtype) ? convert(in, op_dequantize, DType::F32, reader, false) : in;
   }
 
   // One conversion serves every reader that wants the same.
-  StepInput convert(StepInput in, const OpDef& op, DType dtype, i32 reader) {
+  StepInput convert(StepInput in, const OpDef& op, DType dtype, i32 reader, bool keep) {
     const auto key = std::tuple(in.from, in.index, &op);
     if (const auto it = conversions_.find(key); it != conversions_.end()) return it->second;
-    Step step{.kind = Step::Kind::Copy, .op = &op, .node = reader, .is_conversion = true, .dtype = dtype};
+    Step step{.kind = Step::Kind::Copy, .op = &op};
+    step.node = reader;
+    step.is_conversion = true;
+    step.keep = keep;
+    step.may_be_kept = is_of_leaf(in);
     step.inputs.push_back(in);
+    step.outputs.push_back({.dtype = dtype});
     plan_->steps.push_back(std::move(step));
     const StepInput made{StepInput::From::Step, static_cast<i32>(plan_->steps.size()) - 1};
     conversions_.emplace(key, made);
     return made;
   }
 
+  // A leaf, or a view of one: what does not change from run to run as a rule.
+  bool is_of_leaf(const StepInput& in) const {
+    if (in.from == StepInput::From::Step) return false;
+    const SourceRef ref = in.from == StepInput::From::Leaf ? ~in.index : in.index;
+    if (!is_leaf(s_.base_of(ref))) return false;
+    // What is written in this very run is not what it was.
+    return std::none_of(s_.items.begin(), s_.items.end(), [&](const SnapshotItem& item) {
+      return item.in_place && item.base == s_.base_of(ref);
+    });
+  }
+
+  void find_steps_of_nodes() {
+    plan_->step_of_node.assign(s_.items.size(), -1);
+    for (size_t i = 0; i < plan_->steps.size(); ++i) {
+      const Step& step = plan_->steps[i];
+      if (step.is_conversion) continue;
+      plan_->step_of_node[static_cast<size_t>(step.node)] = static_cast<i32>(i);
+      for (const StepOutput& o : step.outputs) {
+        if (o.node >= 0) plan_->step_of_node[static_cast<size_t>(o.node)] = static_cast<i32>(i);
+      }
+    }
+  }
+
   // --- memory ---
 
-  i32 step_of_base(SourceRef base) const {
-    return is_leaf(base) ? -1 : step_of_node_[static_cast<size_t>(base)];
+  // An output: a step and its number there.
+  struct Place {
+    i32 step = -1;  // -1: a leaf
+    i32 output = 0;
+    bool operator==(const Place&) const = default;
+  };
+
+  // Whose memory an item lies in.
+  Place owner_of(SourceRef base) const {
+    if (is_leaf(base)) return {};
+    const i32 step = plan_->step_of_node[static_cast<size_t>(base)];
+    const auto& outputs = plan_->steps[static_cast<size_t>(step)].outputs;
+    for (i32 k = 0; k < outputs.size(); ++k) {
+      if (outputs[k].node == base) return {step, k};
+    }
+    return {step, 0};
   }
-  // The step whose memory an input lies in; -1 for a leaf.
-  i32 owner(const StepInput& in) const {
-    if (in.from == StepInput::From::Step) return in.index;
-    if (in.from == StepInput::From::Leaf) return -1;
-    return step_of_base(s_.items[static_cast<size_t>(in.index)].base);
+  Place owner_of(const StepInput& in) const {
+    if (in.from == StepInput::From::Step) return {in.index, 0};
+    if (in.from == StepInput::From::Leaf) return {};
+    return owner_of(s_.items[static_cast<size_t>(in.index)].base);
   }
 
-  i64 bytes_of(const Step& step) const {
+  i64 bytes_of(const Step& step, const StepOutput& o) const {
     const Node& node =
         step.is_conversion ? input_node(step.inputs[0]) : *s_.items[static_cast<size_t>(step.node)].node;
-    return row_bytes(step.dtype, numel(node.type.shape));
+    const Shape& shape = node.output_types != nullptr ? (*node.output_types)[o.which].shape : node.type.shape;
+    return row_bytes(o.dtype, numel(shape));
   }
   const Node& input_node(const StepInput& in) const {
     if (in.from == StepInput::From::Step)
@@ -118,34 +196,45 @@ class Planner {
     return s_.node_of(in.from == StepInput::From::Leaf ? ~in.index : in.index);
   }
 
+  // An output that has memory of its own, which is a slot if nobody needs it afterwards.
+  struct Life {
+    bool is_kept = false;
+    i32 last_use = -1;
+  };
+
   void assign_memory() {
     std::vector<Step>& steps = plan_->steps;
-    step_of_node_.assign(s_.items.size(), -1);
-    for (size_t i = 0; i < steps.size(); ++i) {
-      if (!steps[i].is_conversion) step_of_node_[static_cast<size_t>(steps[i].node)] = static_cast<i32>(i);
-    }
-    std::vector<bool> kept(steps.size(), false);
+    std::vector<std::array<Life, kMaxOutputs>> lives(steps.size());
+    const auto life_of = [&](Place p) -> Life& {
+      return lives[static_cast<size_t>(p.step)][static_cast<size_t>(p.output)];
+    };
     for (const SnapshotItem& item : s_.items) {
-      const i32 step = step_of_base(item.base);
-      if (item.external && step >= 0) kept[static_cast<size_t>(step)] = true;
+      if (const Place p = owner_of(item.base); p.step >= 0 && item.external) life_of(p).is_kept = true;
     }
-    std::vector<i32> last_use(steps.size(), -1);
     for (size_t i = 0; i < steps.size(); ++i) {
       for (const StepInput& in : steps[i].inputs) {
-        if (const i32 o = owner(in); o >= 0) last_use[static_cast<size_t>(o)] = static_cast<i32>(i);
+        if (const Place p = owner_of(in); p.step >= 0) life_of(p).last_use = static_cast<i32>(i);
       }
+      for (Life& life : lives[i]) life.last_use = std::max(life.last_use, static_cast<i32>(i));
+      if (steps[i].may_be_kept) lives[i][0].is_kept = true;
     }
-    if (!options_.share_memory) return;
+    if (options_.share_memory) share_slots(lives);
+  }
+
+  void share_slots(const std::vector<std::array<Life, kMaxOutputs>>& lives) {
+    std::vector<Step>& steps = plan_->steps;
     std::vector<i64> slot_bytes;  // as large as seen so far; real sizes are bound at each run
     std::vector<i32> free_slots;
+    std::vector<std::vector<i32>> freed_after(steps.size());
     for (size_t i = 0; i < steps.size(); ++i) {
-      if (steps[i].slot != Step::kInPlace && !kept[i]) {
-        steps[i].slot = take_slot(bytes_of(steps[i]), slot_bytes, free_slots);
-        if (last_use[i] < 0) last_use[i] = static_cast<i32>(i);
+      for (int k = 0; k < steps[i].outputs.size(); ++k) {
+        StepOutput& o = steps[i].outputs[k];
+        const Life& life = lives[i][static_cast<size_t>(k)];
+        if (o.slot == StepOutput::kInPlace || life.is_kept) continue;
+        o.slot = take_slot(bytes_of(steps[i], o), slot_bytes, free_slots);
+        freed_after[static_cast<size_t>(life.last_use)].push_back(o.slot);
       }
-      for (size_t j = 0; j <= i; ++j) {
-        if (last_use[j] == static_cast<i32>(i) && steps[j].slot >= 0) free_slots.push_back(steps[j].slot);
-      }
+      free_slots.insert(free_slots.end(), freed_after[i].begin(), freed_after[i].end());
     }
     plan_->slots = static_cast<i32>(slot_bytes.size());
   }
@@ -175,19 +264,33 @@ class Planner {
       plan_->batch_ends.push_back(end);
     }
     if (n > 0) plan_->batch_ends.push_back(n);
+    i32 first = 0;
+    std::vector<i32> earlier;
+    for (const i32 end : plan_->batch_ends) {
+      Order& order = plan_->orders.emplace_back();
+      for (i32 i = first; i < end; ++i) {
+        earlier.clear();
+        // Earlier batches are done before this one starts.
+        for (const i32 e : plan_->steps[static_cast<size_t>(i)].after) {
+          if (e >= first) earlier.push_back(e - first);
+        }
+        order.add(earlier);
+      }
+      first = end;
+    }
   }
 
   const Snapshot& s_;
   const Device& device_;
   const PlanOptions& options_;
-  std::unique_ptr<Plan> plan_;
+  std::shared_ptr<Plan> plan_;
   std::map<std::tuple<StepInput::From, i32, const OpDef*>, StepInput> conversions_;
-  std::vector<i32> step_of_node_;
+  std::map<i32, size_t> several_;  // steps with several outputs, by node
 };
 
 }  // namespace
 
-std::unique_ptr<Plan> make_plan(const Snapshot& snapshot, const Device& device, const PlanOptions& options) {
+std::shared_ptr<Plan> make_plan(const Snapshot& snapshot, const Device& device, const PlanOptions& options) {
   return Planner(snapshot, device, options).run();
 }
 

@@ -1,5 +1,6 @@
 // Plans: which commands evaluate a snapshot, in which order, with which conversions between, and which of
-// them share memory. A plan knows no sizes, so that it fits every length, position and buffer.
+// them share memory. A plan knows no sizes, so that it fits every length, position and buffer; its order
+// holds for all of them.
 #pragma once
 
 #include <memory>
@@ -18,32 +19,51 @@ struct StepInput {
   bool operator==(const StepInput&) const = default;
 };
 
+// What a step writes, and where.
+struct StepOutput {
+  static constexpr i32 kFresh = -1;    // memory of its own: it outlives the evaluation
+  static constexpr i32 kInPlace = -2;  // its base's: rows behind its input's, or over its input
+  static constexpr i32 kGrowing = -3;  // memory of its own with room for more rows
+
+  i32 node = -1;  // of the snapshot; -1: nobody asked for this output
+  i32 which = 0;  // its number among the op's outputs
+  DType dtype = DType::F32;
+  i32 slot = kFresh;  // shared temporary memory, by number
+};
+
 struct Step {
   enum class Kind : u8 {
     Compute,  // the node's own op
     Copy,     // the node is a view that only a copy can give, or an input brought to another layout or format
     Fused,    // the node and the element-wise nodes that lead to it, in one pass
   };
-  static constexpr i32 kFresh = -1;    // memory of its own: it outlives the evaluation
-  static constexpr i32 kInPlace = -2;  // writes into its base (an append)
 
   Kind kind = Kind::Compute;
   const OpDef* op = nullptr;
+  const Kernel* kernel = nullptr;
   InlineVector<StepInput, kMaxInputs> inputs;
-  i32 node = -1;  // whose attributes, output and source line these are; a conversion has its reader's line
+  InlineVector<StepOutput, kMaxOutputs> outputs;
+  i32 node = -1;  // whose attributes and source line these are; a conversion has its reader's line
   bool is_conversion = false;
-  DType dtype = DType::F32;             // of the output
-  i32 slot = kFresh;                    // shared temporary memory, by number
-  std::vector<i32> fused;               // Kind::Fused: the nodes, in order
-  std::vector<SourceRef> fused_inputs;  // and what they read, in the order of `inputs`
+  bool may_be_kept = false;  // a conversion of a leaf: done once, if it is asked for again or `keep` says so
+  bool keep = false;
+  Attrs fused_attrs;           // Kind::Fused: the program of the pass
+  std::vector<i32> fused;      // and its nodes, in order
+  std::vector<i32> after;      // earlier steps that must be done first
+  std::vector<i32> producers;  // earlier steps whose values it reads: it fails if they do
 };
 
 struct Plan {
   std::vector<u64> key;
   std::vector<Step> steps;
+  std::vector<i32> step_of_node;    // -1: none (a view, or computed inside another's pass)
+  std::vector<i32> writer_of_node;  // the step that writes a node's content last; -1: it was there before
+  std::vector<SourceRef> origin_of_node;  // what a view looks at in the end; other nodes: themselves
   i32 slots = 0;
   std::vector<i32> batch_ends;       // steps are submitted in these pieces
+  std::vector<Order> orders;         // one a batch
   std::vector<PreparedId> prepared;  // one a batch, filled at the first run
+  const OpDef* missing = nullptr;    // an op that the device has no kernel for
 };
 
 struct PlanOptions {
@@ -52,6 +72,6 @@ struct PlanOptions {
   bool share_memory = true;  // false: every step keeps its output until the end (for checksums)
 };
 
-std::unique_ptr<Plan> make_plan(const Snapshot& snapshot, const Device& device, const PlanOptions& options);
+std::shared_ptr<Plan> make_plan(const Snapshot& snapshot, const Device& device, const PlanOptions& options);
 
 }  // namespace tl

@@ -1,5 +1,7 @@
 #include "tl/exec/snapshot.h"
 
+#include <algorithm>
+
 namespace tl {
 namespace {
 
@@ -25,70 +27,190 @@ u32 next_mark() {
   return counter.fetch_add(1, std::memory_order_relaxed) + 1;
 }
 
-// True if new rows can be written behind input 0 in its own buffer: it reaches to where that buffer is used
-// so far.
-bool append_in_place(const Snapshot& s, SnapshotItem& item, Snapshot::Granted& grant) {
-  const SourceRef base = s.base_of(item.inputs[0]);
-  if (!is_leaf(base)) return false;
-  const Node& leaf = s.node_of(base);
-  const std::shared_ptr<Buffer>& buffer = leaf.value.buffer;
-  if (buffer == nullptr || !buffer->is_reserved) return false;
-  const View in = s.view_of(item.inputs[0]);
-  const TensorType& type = item.node->type;
-  if (in.offset != 0 || !is_contiguous(in.shape, in.strides)) return false;
-  const i64 old_bytes = row_bytes(type.dtype, numel(in.shape)),
-            new_bytes = row_bytes(type.dtype, numel(type.shape));
-  if (buffer->used_bytes != old_bytes || new_bytes > buffer->bytes()) return false;
-  grant = {buffer, buffer->used_bytes};
-  buffer->used_bytes = new_bytes;
-  return true;
-}
-
-void place(Snapshot& s, SnapshotItem& item, SourceRef self) {
-  const Node& node = *item.node;
-  item.base = self;
-  item.view = {node.type.shape, contiguous_strides(node.type.shape), 0};
-  if (node.op->kind == OpKind::View) {
-    View result;
-    if (node.op->view(s.view_of(item.inputs[0]), node.type, node.attrs, result)) {
-      item.alias = true;
-      item.base = s.base_of(item.inputs[0]);
-      item.view = result;
-    }
-    return;
+// Numbers of the leaves, by node. (Leaves belong to all threads: nothing can be written into them.)
+class LeafNumbers {
+ public:
+  // The number of `node`, or -1 after giving it `next`.
+  i32 find_or_add(const Node* node, i32 next) {
+    if (2 * (used_ + 1) > slots_.size()) grow();
+    Slot& slot = place(node);
+    if (slot.node != nullptr) return slot.number;
+    slot = {node, next};
+    ++used_;
+    return -1;
   }
-  if (node.op->kind == OpKind::Append) {
-    Snapshot::Granted grant;
-    if (append_in_place(s, item, grant)) {
-      item.alias = true;
-      item.base = s.base_of(item.inputs[0]);
-      item.appended = s.node_of(item.inputs[0]).type.shape[0];
-      s.granted.push_back(std::move(grant));
+
+ private:
+  struct Slot {
+    const Node* node = nullptr;
+    i32 number = 0;
+  };
+  Slot& place(const Node* node) {
+    size_t at = (reinterpret_cast<size_t>(node) >> 4) * 0x9e3779b97f4a7c15ull >> 20 & (slots_.size() - 1);
+    while (slots_[at].node != nullptr && slots_[at].node != node) at = (at + 1) & (slots_.size() - 1);
+    return slots_[at];
+  }
+  void grow() {
+    std::vector<Slot> old(std::max<size_t>(64, slots_.size() * 2));
+    old.swap(slots_);
+    for (const Slot& s : old) {
+      if (s.node != nullptr) place(s.node) = s;
     }
   }
-  for (int i = 0; i < item.inputs.size(); ++i) {
-    const View v = s.view_of(item.inputs[i]);
-    if (complies(node.op->layout, v.shape, v.strides)) item.compliant |= 1u << i;
-    // Only fusion asks; elsewhere a growing length that happens to equal another dim would need a plan of its
-    // own.
-    if (node.op->kind == OpKind::Elementwise && v.shape == node.type.shape) item.same_shape |= 1u << i;
-  }
-}
+  std::vector<Slot> slots_;
+  size_t used_ = 0;
+};
 
-void add_to_key(Snapshot& s, const SnapshotItem& item, i64 self) {
-  const Node& node = *item.node;
-  s.key.push_back(reinterpret_cast<u64>(node.op));
-  s.key.push_back(static_cast<u64>(node.type.dtype) | static_cast<u64>(item.alias) << 8 |
-                  static_cast<u64>(item.external) << 9 | static_cast<u64>(node.type.rank()) << 12 |
-                  static_cast<u64>(item.compliant) << 16 | static_cast<u64>(item.same_shape) << 24 |
-                  static_cast<u64>(item.inputs.size()) << 32);
-  for (const SourceRef input : item.inputs) {
-    const Node& source = s.node_of(input);
-    const u64 place =
-        is_leaf(input) ? u64{1} << 32 | static_cast<u64>(~input) : static_cast<u64>(self - input);
-    s.key.push_back(place | static_cast<u64>(source.type.dtype) << 40 |
-                    static_cast<u64>(source.is_scalar) << 48);
+// Works out where values lie. Counts how often each node and leaf is held from inside of the snapshot.
+class Placer {
+ public:
+  Placer(Snapshot& s, std::vector<u32> node_holds, std::vector<u32> leaf_holds, bool may_overwrite)
+      : s_(s),
+        node_holds_(std::move(node_holds)),
+        leaf_holds_(std::move(leaf_holds)),
+        may_overwrite_(may_overwrite) {}
+
+  void run() {
+    s_.key.reserve(s_.items.size() * 5);
+    for (size_t i = 0; i < s_.items.size(); ++i) {
+      SnapshotItem& item = s_.items[i];
+      item.external = item.node->references.load(std::memory_order_acquire) > node_holds_[i];
+      place(item, static_cast<i32>(i));
+      add_to_key(item, static_cast<i64>(i));
+    }
   }
+
+ private:
+  void place(SnapshotItem& item, SourceRef self) {
+    const Node& node = *item.node;
+    item.base = self;
+    item.view = {node.type.shape, contiguous_strides(node.type.shape), 0};
+    if (node.op->kind == OpKind::View) {
+      View result;
+      if (node.op->view(s_.view_of(item.inputs[0]), node.type, node.attrs, result)) {
+        item.alias = true;
+        item.base = s_.base_of(item.inputs[0]);
+        item.view = result;
+      }
+      return;
+    }
+    if (node.op->kind == OpKind::Append) {
+      append_in_place(item, self);
+    } else if (node.op->donates) {
+      take_over(item, self);
+    }
+    for (int i = 0; i < item.inputs.size(); ++i) {
+      const View v = s_.view_of(item.inputs[i]);
+      if (complies(node.op->layout, v.shape, v.strides)) item.compliant |= 1u << i;
+      // Only fusion asks; elsewhere a growing length that happens to equal another dim would need a plan of
+      // its own.
+      if (node.op->kind == OpKind::Elementwise && v.shape == node.type.shape) item.same_shape |= 1u << i;
+    }
+  }
+
+  // Nobody but item `self` will look at the memory of its input 0: neither from outside, nor an item after
+  // it.
+  bool is_last_holder(SourceRef self, SourceRef input) const {
+    if (!may_overwrite_) return false;
+    const SourceRef base = s_.base_of(input);
+    if (is_leaf(base)) {
+      const size_t number = static_cast<size_t>(~base);
+      const Tensor& leaf = s_.leaves[number];
+      if (leaf->references.load(std::memory_order_acquire) != leaf_holds_[number] + 1) return false;
+      const auto granted = std::count_if(s_.granted.begin(), s_.granted.end(),
+                                         [&](const auto& g) { return g.buffer == leaf->value.buffer; });
+      if (leaf->value.buffer.use_count() != 1 + granted) return false;
+      if (input == base && leaf_holds_[number] == 1) return true;
+    } else if (input == base && node_holds_[static_cast<size_t>(base)] == 1) {
+      return !s_.items[static_cast<size_t>(base)].external;
+    }
+    return is_last_by_search(self, base);
+  }
+
+  bool is_last_by_search(SourceRef self, SourceRef base) const {
+    for (SourceRef i = 0; i < self; ++i) {
+      const SnapshotItem& item = s_.items[static_cast<size_t>(i)];
+      if (item.base == base && item.external) return false;
+    }
+    for (size_t i = static_cast<size_t>(self) + 1; i < s_.items.size(); ++i) {
+      for (const SourceRef input : s_.items[i].inputs) {
+        // Items from `self` on are not placed yet: what they look at shows when it is their turn.
+        if (input < self && s_.base_of(input) == base) return false;
+      }
+    }
+    return true;
+  }
+
+  // New rows behind input 0 go into its own buffer, if it reaches to where that is used so far, or if nobody
+  // holds what lies there.
+  void append_in_place(SnapshotItem& item, SourceRef self) {
+    const SourceRef base = s_.base_of(item.inputs[0]);
+    if (!is_leaf(base)) return;
+    const std::shared_ptr<Buffer>& buffer = s_.node_of(base).value.buffer;
+    if (buffer == nullptr || !buffer->is_reserved) return;
+    const View in = s_.view_of(item.inputs[0]);
+    const TensorType& type = item.node->type;
+    if (in.offset != 0 || !is_contiguous(in.shape, in.strides)) return;
+    const i64 before = buffer->used_bytes.load(), from = row_bytes(type.dtype, numel(in.shape)),
+              to = row_bytes(type.dtype, numel(type.shape));
+    if (to > buffer->bytes()) return;
+    if (before > from) {
+      if (!is_last_holder(self, item.inputs[0])) return;
+      item.overwrites = true;
+    }
+    if (before < from || !buffer->claim(before, to)) {
+      item.overwrites = false;
+      return;
+    }
+    s_.granted.push_back({buffer, before, to});
+    item.alias = item.in_place = true;
+    item.base = base;
+    item.appended = in.shape[0];
+  }
+
+  // The output is written over input 0, if that is all of its memory and nobody else needs it.
+  void take_over(SnapshotItem& item, SourceRef self) {
+    const SourceRef input = item.inputs[0], base = s_.base_of(input);
+    const Node &from = s_.node_of(input), &owner = s_.node_of(base);
+    if (from.is_scalar || owner.type != item.node->type || from.type != item.node->type) return;
+    const View in = s_.view_of(input);
+    if (in.offset != 0 || !is_contiguous(in.shape, in.strides)) return;
+    if (is_leaf(base) && (owner.value.buffer == nullptr || owner.value.buffer->is_read_only)) return;
+    if (is_leaf(base) && owner.value.offset != 0) return;
+    if (!is_last_holder(self, input)) return;
+    item.alias = item.in_place = item.overwrites = true;
+    item.base = base;
+  }
+
+  void add_to_key(const SnapshotItem& item, i64 self) {
+    const Node& node = *item.node;
+    const u64 flags = static_cast<u64>(item.alias) | static_cast<u64>(item.external) << 1 |
+                      static_cast<u64>(item.in_place) << 2 | static_cast<u64>(item.overwrites) << 3;
+    s_.key.push_back(reinterpret_cast<u64>(node.op));
+    s_.key.push_back(static_cast<u64>(node.type.dtype) | flags << 8 |
+                     static_cast<u64>(node.type.rank()) << 12 | static_cast<u64>(item.compliant) << 16 |
+                     static_cast<u64>(item.same_shape) << 24 | static_cast<u64>(item.inputs.size()) << 32);
+    if (node.op->kind == OpKind::Output) s_.key.push_back(static_cast<u64>(node.attrs.int_at(0)));
+    for (const SourceRef input : item.inputs) {
+      const Node& source = s_.node_of(input);
+      const u64 place =
+          is_leaf(input) ? u64{1} << 32 | static_cast<u64>(~input) : static_cast<u64>(self - input);
+      s_.key.push_back(place | static_cast<u64>(source.type.dtype) << 40 |
+                       static_cast<u64>(source.is_scalar) << 48 | static_cast<u64>(source.type.rank()) << 52);
+    }
+  }
+
+  Snapshot& s_;
+  const std::vector<u32> node_holds_, leaf_holds_;
+  const bool may_overwrite_;
+};
+
+// The failure of something it reads, or null.
+FailurePtr failed_input(const Node& node) {
+  for (const Tensor& input : node.inputs) {
+    if (input->state == NodeState::Failed) return input->failure;
+  }
+  return nullptr;
 }
 
 }  // namespace
@@ -113,44 +235,66 @@ View Snapshot::view_of(SourceRef s) const {
 }
 
 void Snapshot::undo_grants() {
-  for (auto it = granted.rbegin(); it != granted.rend(); ++it) it->buffer->used_bytes = it->used_before;
+  for (auto it = granted.rbegin(); it != granted.rend(); ++it)
+    it->buffer->claim(it->used_after, it->used_before);
   granted.clear();
 }
 
-Result<Snapshot> take_snapshot(const Recorder& recorder, std::span<const Tensor> roots) {
+void fail_node(Node& node, FailurePtr failure) {
+  node.state = NodeState::Failed;
+  node.failure = std::move(failure);
+  if (node.recorder != nullptr) node.recorder->remove(node);
+  node.inputs.clear();
+}
+
+Snapshot take_snapshot(Recorder& recorder, std::span<const Tensor> roots, bool may_overwrite) {
   const u32 mark = next_mark();
   mark_needed(roots, mark);
   Snapshot s;
-  std::unordered_map<const Node*, i32> leaf_numbers;
-  std::vector<u32> internal;  // references from inside, per node
-  for (Node* node = recorder.first(); node != nullptr; node = node->next) {
-    if (!roots.empty() && node->mark != mark) continue;
+  LeafNumbers numbers;
+  std::vector<u32> node_holds, leaf_holds;
+  std::vector<Tensor> failed;  // must not die while the list is walked
+  for (Node* node = recorder.first(); node != nullptr;) {
+    Node* const next = node->next;
+    // All outputs of an op are computed when one is.
+    const bool is_output = node->op->kind == OpKind::Output && node->inputs[0]->mark == mark;
+    if (!roots.empty() && node->mark != mark && !is_output) {
+      node = next;
+      continue;
+    }
+    node->mark = mark;
+    if (FailurePtr failure = failed_input(*node)) {
+      for (const Tensor& input : node->inputs) failed.push_back(input);
+      failed.emplace_back(node);
+      fail_node(*node, std::move(failure));
+      node = next;
+      continue;
+    }
     node->index = static_cast<i32>(s.items.size());
-    s.items.emplace_back();
-    SnapshotItem& item = s.items.back();
+    SnapshotItem& item = s.items.emplace_back();
     item.node = node;
-    internal.push_back(0);
+    node_holds.push_back(0);
+    const u32 hold = node->keeps_inputs ? 0 : 1;  // inputs that are kept outlive the evaluation
     for (const Tensor& input : node->inputs) {
-      if (input->state == NodeState::Failed) return Error(*input->failure);
       if (input->state == NodeState::Pending) {
         TL_CHECK(input->recorder == node->recorder, "{} uses a tensor that is pending on another thread",
                  node->op->name);
         item.inputs.push_back(input->index);
-        ++internal[static_cast<size_t>(input->index)];
+        node_holds[static_cast<size_t>(input->index)] += hold;
         continue;
       }
-      const auto [it, is_new] = leaf_numbers.emplace(input.node(), static_cast<i32>(s.leaves.size()));
-      if (is_new) s.leaves.push_back(input);
-      item.inputs.push_back(~it->second);
+      i32 number = numbers.find_or_add(input.node(), static_cast<i32>(s.leaves.size()));
+      if (number < 0) {
+        number = static_cast<i32>(s.leaves.size());
+        s.leaves.push_back(input);
+        leaf_holds.push_back(0);
+      }
+      item.inputs.push_back(~number);
+      leaf_holds[static_cast<size_t>(number)] += hold;
     }
+    node = next;
   }
-  s.key.reserve(s.items.size() * 5);
-  for (size_t i = 0; i < s.items.size(); ++i) {
-    SnapshotItem& item = s.items[i];
-    item.external = item.node->references.load(std::memory_order_acquire) > internal[i];
-    place(s, item, static_cast<i32>(i));
-    add_to_key(s, item, static_cast<i64>(i));
-  }
+  Placer(s, std::move(node_holds), std::move(leaf_holds), may_overwrite).run();
   return s;
 }
 

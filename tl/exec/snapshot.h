@@ -2,7 +2,6 @@
 // each value lies in memory as far as that is known before planning. Its key says which plan fits.
 #pragma once
 
-#include <unordered_map>
 #include <vector>
 
 #include "tl/device/device.h"
@@ -19,9 +18,11 @@ inline bool is_leaf(SourceRef s) {
 struct SnapshotItem {
   Node* node = nullptr;
   InlineVector<SourceRef, kMaxInputs> inputs;
-  bool external = false;  // somebody outside holds it: its memory must outlive the evaluation
-  bool alias = false;     // has no memory of its own: `base` owns it
-  SourceRef base = 0;     // node or leaf whose memory it lies in (itself where it is not an alias)
+  bool external = false;    // somebody outside holds it: its memory must outlive the evaluation
+  bool alias = false;       // has no memory of its own: `base` owns it
+  bool in_place = false;    // an alias that writes: rows behind its input's (an append), or over its input
+  bool overwrites = false;  // in place, where something was: whoever reads the old content comes before
+  SourceRef base = 0;       // node or leaf whose memory it lies in (itself where it is not an alias)
   View view;
   u32 compliant = 0;   // bit i: input i's layout is what the op wants
   u32 same_shape = 0;  // bit i: input i has the output's shape
@@ -31,7 +32,7 @@ struct SnapshotItem {
 struct Snapshot {
   std::vector<SnapshotItem> items;
   std::vector<Tensor> leaves;
-  std::vector<u64> key;  // equal keys: the same plan fits
+  std::vector<u64> key;  // equal keys: the same plan fits, whatever the sizes
 
   const Node& node_of(SourceRef s) const {
     return is_leaf(s) ? *leaves[static_cast<size_t>(~s)].node() : *items[static_cast<size_t>(s)].node;
@@ -40,17 +41,22 @@ struct Snapshot {
   View view_of(SourceRef s) const;
   SourceRef base_of(SourceRef s) const { return is_leaf(s) ? s : items[static_cast<size_t>(s)].base; }
 
-  // Appends that were granted in place; undone if the evaluation cannot be submitted.
+  // Rows of growing buffers that were claimed; given back if the evaluation cannot be submitted.
   struct Granted {
     std::shared_ptr<Buffer> buffer;
-    i64 used_before;
+    i64 used_before, used_after;
   };
   std::vector<Granted> granted;
   void undo_grants();
 };
 
-// Collects what `roots` need of `recorder`'s pending nodes (everything pending if there are no roots).
-Result<Snapshot> take_snapshot(const Recorder& recorder, std::span<const Tensor> roots);
+// Collects what `roots` need of `recorder`'s pending nodes (everything pending if there are no roots). Nodes
+// that depend on a failed one have failed with it, and are not part of it. Without `may_overwrite` every
+// value keeps its memory to the end.
+Snapshot take_snapshot(Recorder& recorder, std::span<const Tensor> roots, bool may_overwrite = true);
+
+// `node` and whatever of the recorder's pending nodes depends on it cannot be computed.
+void fail_node(Node& node, FailurePtr failure);
 
 // Whether an operand's memory is laid out as `layout` demands.
 bool complies(Layout layout, const Shape& shape, const Strides& strides);

@@ -1,7 +1,6 @@
 #include "tl/tensor/graph.h"
 
 #include <utility>
-#include <vector>
 
 namespace tl {
 
@@ -31,8 +30,46 @@ const TensorType& Tensor::type() const {
   return node_->type;
 }
 
+static bool same_window(const View& a, const View& b) {
+  return a.offset == b.offset && a.shape == b.shape && a.strides == b.strides;
+}
+
+Tensor KeptConversions::find(const OpDef* op, const View& view, bool& asked) {
+  const std::lock_guard lock(mutex_);
+  for (const Entry& e : entries_) {
+    if (e.op != op || !same_window(e.view, view)) continue;
+    asked = true;
+    return e.made;
+  }
+  constexpr size_t kMost = 64;  // a tensor that is sliced anew in every step must not remember every slice
+  if (entries_.size() < kMost) entries_.push_back({op, view, {}, 0});
+  return {};
+}
+
+static std::atomic<i64> kept_bytes{0};
+
+void KeptConversions::keep(const OpDef* op, const View& view, Tensor made, i64 bytes) {
+  const std::lock_guard lock(mutex_);
+  for (Entry& e : entries_) {
+    if (e.op != op || !same_window(e.view, view) || e.made) continue;
+    e.made = std::move(made);
+    e.bytes = bytes;
+    kept_bytes += bytes;
+    return;
+  }
+}
+
+KeptConversions::~KeptConversions() {
+  for (const Entry& e : entries_) kept_bytes -= e.bytes;
+}
+
+i64 KeptConversions::total_bytes() {
+  return kept_bytes.load(std::memory_order_relaxed);
+}
+
 Node::~Node() {
   if (recorder != nullptr) recorder->remove(*this);
+  delete kept.load(std::memory_order_acquire);
 }
 
 Recorder::~Recorder() {
@@ -47,21 +84,17 @@ void Recorder::remove(Node& node) {
   --pending_;
 }
 
-Result<Tensor> Recorder::record(const OpDef& op, std::span<const Tensor> inputs, Attrs attrs, Span origin) {
-  InlineVector<TensorType, kMaxInputs> types;
-  TL_CHECK(inputs.size() <= static_cast<size_t>(kMaxInputs), "{} takes {} tensors", op.name, inputs.size());
-  for (const Tensor& t : inputs) types.push_back(t.type());
-  Result<TensorType> type = op.infer(InferContext(types, attrs));
-  if (!type.ok()) return std::move(type).error().within(op.name).at(origin);
-
+Tensor Recorder::add(const OpDef& op, TensorType type, std::span<const Tensor> inputs, Attrs attrs,
+                     Span origin) {
   Tensor result(new Node);
   Node& node = *result.node();
   node.op = &op;
-  node.type = std::move(type).value();
+  node.type = std::move(type);
   node.attrs = std::move(attrs);
   for (const Tensor& t : inputs) node.inputs.push_back(t);
   node.origin = origin;
   node.sequence = ++sequence_;
+  node.keeps_inputs = keeps_inputs_;
   node.recorder = this;
   node.previous = tail_;
   (tail_ != nullptr ? tail_->next : head_) = &node;
@@ -69,6 +102,49 @@ Result<Tensor> Recorder::record(const OpDef& op, std::span<const Tensor> inputs,
   ++pending_;
   return result;
 }
+
+// The type of every output, or why the op refuses.
+static Result<OutputTypes> infer_all(const OpDef& op, std::span<const Tensor> inputs, const Attrs& attrs) {
+  InlineVector<TensorType, kMaxInputs> types;
+  TL_CHECK(inputs.size() <= static_cast<size_t>(kMaxInputs), "{} takes {} tensors", op.name, inputs.size());
+  for (const Tensor& t : inputs) types.push_back(t.type());
+  const InferContext context(types, attrs);
+  if (op.infer_outputs != nullptr) return op.infer_outputs(context);
+  TL_TRY(TensorType type, op.infer(context));
+  OutputTypes one;
+  one.push_back(std::move(type));
+  return one;
+}
+
+Result<Tensor> Recorder::record(const OpDef& op, std::span<const Tensor> inputs, Attrs attrs, Span origin) {
+  TL_CHECK(op.infer != nullptr, "{} has several outputs", op.name);
+  Result<OutputTypes> types = infer_all(op, inputs, attrs);
+  if (!types.ok()) return std::move(types).error().within(op.name).at(origin);
+  return add(op, std::move(types.value()[0]), inputs, std::move(attrs), origin);
+}
+
+Result<std::vector<Tensor>> Recorder::record_all(const OpDef& op, std::span<const Tensor> inputs, Attrs attrs,
+                                                 Span origin) {
+  Result<OutputTypes> types = infer_all(op, inputs, attrs);
+  if (!types.ok()) return std::move(types).error().within(op.name).at(origin);
+  const OutputTypes& all = types.value();
+  const Tensor whole = add(op, all[0], inputs, std::move(attrs), origin);
+  if (op.infer_outputs == nullptr) return std::vector<Tensor>{whole};
+  whole->output_types = std::make_unique<OutputTypes>(all);
+  std::vector<Tensor> outputs;
+  for (int i = 0; i < all.size(); ++i) {
+    outputs.push_back(add(op_output, all[i], {&whole, 1}, Attrs().with_int(i), origin));
+  }
+  return outputs;
+}
+
+const OpDef op_output = {
+    .name = "output",
+    .signature = "(x: tensor, which: int) -> tensor",
+    .doc = "One of the outputs of an op that has several.",
+    .kind = OpKind::Output,
+    .is_internal = true,
+};
 
 static Tensor make_scalar(double value, i64 as_int, DType dtype) {
   Tensor t(new Node);
@@ -87,12 +163,20 @@ Tensor scalar_tensor(i64 value, DType dtype) {
   return make_scalar(static_cast<double>(value), value, dtype);
 }
 
-Tensor constant(TensorType type, Value value) {
+Tensor constant(TensorType type, Placement value) {
   Tensor t(new Node);
   t->type = std::move(type);
   t->state = NodeState::Submitted;
   t->value = std::move(value);
   return t;
+}
+
+KeptConversions& kept_of(Node& node) {
+  KeptConversions* kept = node.kept.load(std::memory_order_acquire);
+  if (kept != nullptr) return *kept;
+  auto made = std::make_unique<KeptConversions>();
+  if (node.kept.compare_exchange_strong(kept, made.get(), std::memory_order_acq_rel)) return *made.release();
+  return *kept;
 }
 
 }  // namespace tl

@@ -5,12 +5,16 @@
 #include <atomic>
 #include <functional>
 #include <memory>
+#include <mutex>
+#include <vector>
 
+#include "tl/base/failure.h"
 #include "tl/tensor/op.h"
 
 namespace tl {
 
-class Buffer;  // tl/device/buffer.h
+class Buffer;   // tl/device/buffer.h
+class Outcome;  // tl/device/outcome.h
 class Recorder;
 struct Node;
 
@@ -42,33 +46,60 @@ class Tensor {
 
 enum class NodeState : u8 {
   Pending,    // recorded, not yet handed to a stream
-  Submitted,  // `value` says where the result is or will be; reading it waits for the buffer's last writer
-  Failed,     // `failure` says why; whatever depends on it fails the same way
+  Submitted,  // `value` says where the result is or will be
+  Failed,     // it could not be handed over: `failure` says why; whatever depends on it fails the same way
 };
 
-// Where a submitted tensor lives.
-struct Value {
+// Where a submitted tensor lives, when it is there, and where it is written if computing it has failed.
+struct Placement {
   std::shared_ptr<Buffer> buffer;
   Strides strides;
   i64 offset = 0;  // in elements
+  u32 stream = 0;  // the ticket (tl/device/ticket.h) of the batch that computes it; value 0: it is there
+  u64 ready = 0;
+  i32 step = 0;
+  std::shared_ptr<const Outcome> outcome = {};  // of its run; null: it cannot fail
+};
+
+// What was made of a tensor once and stays with it: weights in the layout or format that a kernel wants.
+class KeptConversions {
+ public:
+  // The conversion of the window `view` by `op`; null if there is none. `asked` becomes true if it was asked
+  // for before.
+  Tensor find(const OpDef* op, const View& view, bool& asked);
+  void keep(const OpDef* op, const View& view, Tensor made, i64 bytes);
+  ~KeptConversions();
+  static i64 total_bytes();  // of all tensors
+
+ private:
+  struct Entry {
+    const OpDef* op;
+    View view;
+    Tensor made;
+    i64 bytes = 0;
+  };
+  std::mutex mutex_;
+  std::vector<Entry> entries_;
 };
 
 struct Node {
   const OpDef* op = nullptr;  // null: a constant that was made with its value
-  TensorType type;
+  TensorType type;            // of the first output, where the op has several
   Attrs attrs;
   InlineVector<Tensor, kMaxInputs> inputs;
-  Span origin;       // the program's line
-  u64 sequence = 0;  // order of recording; inputs come before their users
+  std::unique_ptr<OutputTypes> output_types;  // of an op with several outputs
+  Span origin;                                // the program's line
+  u64 sequence = 0;                           // order of recording; inputs come before their users
   NodeState state = NodeState::Pending;
-  bool is_scalar = false;  // a 0-d constant known to the host: `scalar` holds it, no buffer is needed
+  bool is_scalar = false;     // a 0-d constant known to the host: `scalar` holds it, no buffer is needed
+  bool keeps_inputs = false;  // after evaluation too: a gradient may ask for them
   double scalar = 0;
   i64 scalar_int = 0;
-  Value value;
-  std::shared_ptr<const Error> failure;
-  i64 appended = 0;  // OpKind::Append: length of axis 0 that is in the buffer already
-  u32 mark = 0;      // scratch of whoever walks the graph
-  i32 index = -1;    // scratch of whoever walks the graph
+  Placement value;
+  FailurePtr failure;
+  std::atomic<KeptConversions*> kept{nullptr};
+  u32 mark = 0;    // scratch of whoever walks pending nodes
+  i32 index = -1;  // scratch of whoever walks pending nodes
 
   std::atomic<u32> references{0};
   Recorder* recorder = nullptr;  // while pending
@@ -85,29 +116,49 @@ class Recorder {
   Recorder(const Recorder&) = delete;
 
   // Infers the type and records one application. Fails if the op refuses the types (the message names both
-  // shapes).
+  // shapes), or the result could not be addressed.
   Result<Tensor> record(const OpDef& op, std::span<const Tensor> inputs, Attrs attrs, Span origin);
+  // The same for an op with several outputs: a tensor for each.
+  Result<std::vector<Tensor>> record_all(const OpDef& op, std::span<const Tensor> inputs, Attrs attrs,
+                                         Span origin);
 
   i64 pending_count() const { return pending_; }
   Node* first() const { return head_; }
   void remove(Node& node);  // it has been submitted or has failed
 
-  // Seed and position of the next random numbers; drawn when a node is recorded.
-  void seed(u64 seed) { seed_ = seed, position_ = 0; }
-  u64 seed() const { return seed_; }
-  u64 draw() { return position_++; }
+  // What is recorded while this is on keeps its inputs after evaluation. Gives what it was.
+  bool keep_inputs(bool on) { return std::exchange(keeps_inputs_, on); }
+
+  // The generator of random numbers: a seed and a position, drawn when a node is recorded. A substream begins
+  // at a place of its own that other draws do not reach.
+  struct Generator {
+    u64 seed = 0, position = 0;
+  };
+  const Generator& generator() const { return generator_; }
+  void set_generator(Generator g) { generator_ = g; }
+  void seed(u64 seed) { generator_ = {seed, 0}; }
+  u64 seed() const { return generator_.seed; }
+  u64 draw() { return generator_.position++; }
 
  private:
+  Tensor add(const OpDef& op, TensorType type, std::span<const Tensor> inputs, Attrs attrs, Span origin);
+
   Node *head_ = nullptr, *tail_ = nullptr;
   i64 pending_ = 0;
   u64 sequence_ = 0;
-  u64 seed_ = 0, position_ = 0;
+  bool keeps_inputs_ = false;
+  Generator generator_;
 };
+
+// The pick of one output of an op with several. Its attribute: which.
+extern const OpDef op_output;
 
 // A 0-d constant. It has no buffer: kernels get the number with the command.
 Tensor scalar_tensor(double value, DType dtype);
 Tensor scalar_tensor(i64 value, DType dtype);
 // A tensor over memory that exists already.
-Tensor constant(TensorType type, Value value);
+Tensor constant(TensorType type, Placement value);
+// The kept conversions of a tensor; made where there are none. Any thread.
+KeptConversions& kept_of(Node& node);
 
 }  // namespace tl

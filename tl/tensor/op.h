@@ -15,8 +15,9 @@ struct KernelCall;  // tl/device/kernel.h
 struct OpDef;
 struct View;
 
-// Tensors one op may take. Lists (concat) are built from pairs.
+// Tensors one op may take, and give.
 inline constexpr int kMaxInputs = 6;
+inline constexpr int kMaxOutputs = 4;
 
 enum class Backend : u8 { Reference, Cpu, Cuda };
 
@@ -36,11 +37,18 @@ class InferContext {
 };
 
 using InferFn = Result<TensorType> (*)(const InferContext&);
+using OutputTypes = InlineVector<TensorType, kMaxOutputs>;
 
 // Two dims that must be equal; unknown agrees with anything.
 inline bool same_dim(i64 a, i64 b) {
   return a == b || a == kUnknownDim || b == kUnknownDim;
 }
+
+// What a kernel wants done to an input first.
+struct Conversion {
+  const OpDef* op = nullptr;  // null: nothing
+  bool keep = false;          // worth keeping from the first time on: it stays with the tensor it was made of
+};
 
 // How a kernel's work is split among workers. Units are independent pieces of the output ([begin, end) of
 // them is one part); how they are grouped into parts never changes an element's arithmetic.
@@ -52,9 +60,10 @@ struct Kernel {
   // Rough cost of one unit in nanoseconds on one core; default: 1. Decides how many parts are worth their
   // overhead.
   double (*unit_cost)(const KernelCall& call) = nullptr;
-  // Names the op that must convert input `i` first (a packed format the kernel wants), or null. The planner
+  // Names the op that must convert input `i` first (a packed format the kernel wants), if any. Decided by
+  // element types and ranks: the dims it is shown are unknown, because a plan serves all of them. The planner
   // shares one conversion among all commands that want it.
-  const OpDef* (*prepare)(int i, std::span<const TensorType> inputs) = nullptr;
+  Conversion (*prepare)(int i, std::span<const TensorType> inputs) = nullptr;
 };
 
 // What a kernel needs of its inputs' memory; the planner inserts copies where a view does not comply.
@@ -68,7 +77,8 @@ enum class Layout : u8 {
 enum class OpKind : u8 {
   Kernel,  // computes into memory of its own
   View,    // no memory of its own: `view` maps input 0's layout
-  Append,  // input 0 with rows added at the end of axis 0, in place where nobody has appended there before
+  Append,  // input 0 with rows added at the end of axis 0, in place where nobody else holds what lies there
+  Output,  // one of the outputs of input 0, an op that has several; its attribute says which
   Elementwise,  // Kernel whose element i depends on the inputs' element i only (after broadcasting): may be
                 // fused
 };
@@ -82,6 +92,8 @@ struct OpDef {
   std::string_view doc;      // one line
   std::string_view example;  // "softmax([0.0, 0.0])  //~ [0.5000 0.5000] shape=[2] float32"; run by a test
   InferFn infer = nullptr;
+  // Ops with several outputs have this instead of `infer`.
+  Result<OutputTypes> (*infer_outputs)(const InferContext&) = nullptr;
   OpKind kind = OpKind::Kernel;
   Layout layout = Layout::Contiguous;
   Kernel reference = {};
@@ -95,6 +107,10 @@ struct OpDef {
   // Bit i: input i may be quantised blocks. Where it may not, the planner converts the input to float32
   // first.
   u32 quantised_inputs = 0;
+  // The kernel may be given the memory of input 0, of the output's own type and layout, as its output
+  // (out.data == in[0].data): it then writes only what changes. Done where nobody else needs input 0 any
+  // more.
+  bool donates = false;
   bool is_random = false;    // its last two attributes are a seed and a position, drawn when it is called
   bool is_internal = false;  // not callable from a program (conversions the planner inserts)
 };

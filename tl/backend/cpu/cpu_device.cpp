@@ -35,7 +35,7 @@ class CpuDevice : public HostDevice {
   Backend backend() const override { return Backend::Cpu; }
   const Kernel& kernel(const OpDef& op) const override { return op.cpu; }
   std::unique_ptr<CommandStream> create_stream() override {
-    return std::make_unique<CpuStream>(pool_, simd_);
+    return std::make_unique<CpuStream>(*this, pool_, simd_);
   }
 
  private:

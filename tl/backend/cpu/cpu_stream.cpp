@@ -2,72 +2,135 @@
 
 #include <algorithm>
 
+#include "tl/base/fail_point.h"
 #include "tl/device/inline_stream.h"
 
 namespace tl::cpu {
 namespace {
 
 constexpr double kMinPartNs = 4000;  // below this a part costs more to hand out than it saves
+constexpr double kMaxPartNs = 10e6;  // above this nobody else gets a turn, and cancelling takes too long
 constexpr int kPartsPerThread =
     4;  // a few more than threads, so that a delayed thread's share is taken by others
-constexpr i32 kMaxParts = 0xffff;
+constexpr i64 kMaxParts = (1 << 20) - 1;
+// Work that its submitter waits for is computed by him if it is less than waking others costs.
+constexpr double kComputeHereNs = 20e3;
+constexpr size_t kMaxCommandsHere = 16;
 
-u64 pack(u32 epoch, i32 total, i32 next) {
-  return static_cast<u64>(epoch) << 32 | static_cast<u64>(total) << 16 | static_cast<u64>(next);
+u64 pack(u64 epoch, i32 total, i32 next) {
+  return epoch << 40 | static_cast<u64>(total) << 20 | static_cast<u64>(next);
+}
+i32 next_part(u64 cursor) {
+  return static_cast<i32>(cursor & 0xfffff);
+}
+i32 total_parts(u64 cursor) {
+  return static_cast<i32>(cursor >> 20 & 0xfffff);
 }
 
-// Groups of commands that may overlap: a command starts a new group when it conflicts with one in the current
-// group.
-std::vector<i32> group_ends_of(std::span<const Command> batch) {
-  std::vector<i32> ends;
-  size_t first = 0;
-  for (size_t i = 0; i < batch.size(); ++i) {
-    bool conflicts = false;
-    for (size_t j = first; j < i && !conflicts; ++j) {
-      for (const Access& a : batch[i].accesses) {
-        for (const Access& b : batch[j].accesses) conflicts |= conflict(a, b);
-      }
-    }
-    if (conflicts) {
-      ends.push_back(static_cast<i32>(i));
-      first = i;
-    }
-  }
-  if (!batch.empty()) ends.push_back(static_cast<i32>(batch.size()));
-  return ends;
+i64 units_of(const Kernel& kernel, const KernelCall& call) {
+  return kernel.units != nullptr ? kernel.units(call) : call.out.numel();
+}
+double cost_of(const Kernel& kernel, const KernelCall& call, i64 units) {
+  return static_cast<double>(units) * (kernel.unit_cost != nullptr ? kernel.unit_cost(call) : 1.0);
 }
 
 }  // namespace
 
-StreamState::StreamState(WorkerPool& pool, SimdLevel simd)
-    : pool_(pool), simd_(simd), id_(Timelines::instance().create()) {}
+// By the length of the longest chain before a command: as few groups as the order allows.
+Groups groups_of(const Order& order) {
+  std::vector<i32> level(order.size(), 0);
+  i32 levels = 0;
+  for (size_t i = 0; i < order.size(); ++i) {
+    for (const i32 e : order.after(i)) level[i] = std::max(level[i], level[static_cast<size_t>(e)] + 1);
+    levels = std::max(levels, level[i] + 1);
+  }
+  Groups groups;
+  groups.ends.assign(static_cast<size_t>(levels), 0);
+  for (const i32 l : level) ++groups.ends[static_cast<size_t>(l)];
+  std::vector<i32> at(static_cast<size_t>(levels), 0);
+  for (size_t l = 1; l < groups.ends.size(); ++l) {
+    at[l] = groups.ends[l - 1];
+    groups.ends[l] += groups.ends[l - 1];
+  }
+  groups.commands.resize(order.size());
+  for (size_t i = 0; i < order.size(); ++i) {
+    groups.commands[static_cast<size_t>(at[static_cast<size_t>(level[i])]++)] = static_cast<i32>(i);
+  }
+  return groups;
+}
 
-Ticket StreamState::enqueue(std::vector<Command> commands, std::vector<i32> group_ends) {
+StreamState::StreamState(const Device& device, WorkerPool& pool, SimdLevel simd, Recycle recycle)
+    : device_(device),
+      pool_(pool),
+      simd_(simd),
+      id_(Timelines::instance().create()),
+      recycle_(std::move(recycle)),
+      submitted_(Timelines::instance().reached_value(id_)),
+      cancelled_(submitted_) {}
+
+Ticket StreamState::enqueue(std::unique_ptr<Batch> batch, std::shared_ptr<const Groups> groups, Then then) {
   Ticket ticket{id_, 0};
-  bool start = false;
+  bool start = false, here = false;
   {
     const std::lock_guard lock(mutex_);
     ticket.value = ++submitted_;
-    queue_.push_back({std::move(commands), std::move(group_ends), ticket.value});
-    if (!running_) {
-      running_ = true;
-      start = true;
+    if (then == Then::Waits && !running_ && may_start(*batch)) {
+      here = running_ = true;
+    } else {
+      queue_.push_back({std::move(batch), std::move(groups), ticket.value});
+      if (!running_) start = running_ = true;
     }
+  }
+  if (here) {
+    if (compute_here(*batch, *groups)) {
+      current_ = {std::move(batch), std::move(groups), ticket.value};
+      group_ = current_.groups->ends.size();
+      active_.clear();
+    } else {
+      const std::lock_guard lock(mutex_);
+      queue_.push_back({std::move(batch), std::move(groups), ticket.value});
+    }
+    advance();
   }
   if (start) advance();
   return ticket;
 }
 
-std::shared_ptr<const Error> StreamState::failure_before(Ticket ticket) const {
-  const std::lock_guard lock(mutex_);
-  return ticket.stream != id_ || ticket.value >= failed_at_ ? failure_ : nullptr;
+bool StreamState::compute_here(Batch& batch, const Groups& groups) {
+  if (batch.commands.size() > kMaxCommandsHere) return false;
+  double cost = 0;
+  for (size_t i = 0; i < batch.commands.size(); ++i) {
+    if (batch.commands[i].is_skipped) continue;
+    const KernelCall call = batch.call_of(i);
+    const Kernel& kernel = *batch.commands[i].kernel;
+    cost += cost_of(kernel, call, units_of(kernel, call));
+    if (cost > kComputeHereNs) return false;
+  }
+  for (const i32 i : groups.commands) {
+    const i64 begin = device_.observer() != nullptr ? now_ns() : 0;
+    run_command(batch, static_cast<size_t>(i), simd_, scratch_);
+    if (begin == 0) continue;
+    const i64 end = now_ns();
+    device_.observer()->ran(batch, static_cast<size_t>(i), id_, begin, end, end - begin);
+  }
+  return true;
 }
 
-bool StreamState::run_parts(Worker& worker) {
+void StreamState::cancel() {
+  const std::lock_guard lock(mutex_);
+  cancelled_.store(submitted_, std::memory_order_relaxed);
+}
+
+CommandStream::Running StreamState::running() const {
+  const std::lock_guard lock(mutex_);
+  return now_;
+}
+
+bool StreamState::run_parts(Worker& worker, bool only_one) {
   bool ran = false;
   u64 cursor = cursor_.load(std::memory_order_acquire);
   for (;;) {
-    const i32 next = static_cast<i32>(cursor & 0xffff), total = static_cast<i32>(cursor >> 16 & 0xffff);
+    const i32 next = next_part(cursor), total = total_parts(cursor);
     if (next >= total) return ran;
     if (!cursor_.compare_exchange_weak(cursor, cursor + 1, std::memory_order_acq_rel,
                                        std::memory_order_acquire)) {
@@ -76,31 +139,37 @@ bool StreamState::run_parts(Worker& worker) {
     run_part(next, worker);
     ran = true;
     if (done_.fetch_add(1, std::memory_order_acq_rel) + 1 == total) advance();
+    if (only_one) return true;
     cursor = cursor_.load(std::memory_order_acquire);
   }
 }
 
 void StreamState::run_part(i32 part, Worker& worker) {
-  const Active* active = &active_.front();
-  while (part >= active->first_part + active->parts) ++active;
-  const i64 p = part - active->first_part;
-  KernelCall call = active->call;
-  call.begin = active->units * p / active->parts;
-  call.end = active->units * (p + 1) / active->parts;
+  const auto after = std::upper_bound(active_.begin(), active_.end(), part,
+                                      [](i32 p, const Active& a) { return p < a.first_part; });
+  Active& active = *(after - 1);
+  const i64 p = part - active.first_part;
+  KernelCall call = active.call;
+  call.begin = active.units * p / active.parts;
+  call.end = active.units * (p + 1) / active.parts;
   call.scratch = &worker.scratch;
-  active->command->kernel->run(call);
-  if (call.failure.empty()) return;
+  const bool observed = device_.observer() != nullptr;
+  const i64 begin = observed ? now_ns() : 0;
+  const Command& command = current_.batch->commands[static_cast<size_t>(active.command)];
+  if (!is_cancelled()) command.kernel->run(call);
+  if (call.failure.empty() && !observed) return;
   const std::lock_guard lock(mutex_);
-  if (!failure_) {
-    failure_ = std::make_shared<const Error>(command_error(*active->command, call.failure));
-    failed_at_ = batch_.value;
+  if (observed) active.busy_ns += now_ns() - begin;
+  if (!call.failure.empty() && (active.failed_part < 0 || part < active.failed_part)) {
+    active.failed_part = part;
+    active.failure = std::move(call.failure);
   }
-  failed_.store(true, std::memory_order_release);
 }
 
 void StreamState::advance() {
   for (;;) {
-    if (group_ == batch_.group_ends.size()) {
+    if (!active_.empty()) end_group();
+    if (current_.batch == nullptr || group_ == current_.groups->ends.size()) {
       if (!start_batch()) return;
       continue;
     }
@@ -108,32 +177,47 @@ void StreamState::advance() {
   }
 }
 
-bool StreamState::may_start(const Batch& batch) const {
-  for (const Command& c : batch.commands) {
-    for (const Ticket& t : c.after) {
-      if (!Timelines::instance().reached(t)) return false;
+void StreamState::end_group() {
+  for (const Active& a : active_) {
+    const size_t index = static_cast<size_t>(a.command);
+    Batch& batch = *current_.batch;
+    const Command& c = batch.commands[index];
+    if (is_cancelled()) {
+      batch.outcome->fail(c.step, interrupted_);
+    } else if (a.failed_part >= 0) {
+      batch.outcome->fail(c.step, make_failure(command_error(batch, c, a.failure)));
+    }
+    if (CommandObserver* observer = device_.observer()) {
+      observer->ran(batch, index, id_, a.begin_ns, now_ns(), a.busy_ns);
     }
   }
-  return true;
+  active_.clear();
+}
+
+bool StreamState::may_start(const Batch& batch) const {
+  return std::all_of(batch.after.begin(), batch.after.end(),
+                     [](Ticket t) { return Timelines::instance().reached(t); });
 }
 
 bool StreamState::start_batch() {
-  if (batch_.value != 0) {
-    const u64 finished = batch_.value;
-    batch_ = {};  // frees what it kept alive before anybody hears that it is done
+  if (current_.batch != nullptr) {
+    const u64 finished = current_.value;
+    recycle_(std::move(current_.batch));  // frees what it kept alive before anybody hears that it is done
+    current_ = {};
     group_ = 0;
     Timelines::instance().advance(id_, finished);
     pool_.poke_all();
   }
   const std::lock_guard lock(mutex_);
+  now_ = {};
   if (queue_.empty()) {
     running_ = false;
     return false;
   }
   parked_ = true;  // before looking: a ticket reached in between pokes us
-  if (!may_start(queue_.front())) return false;
+  if (!may_start(*queue_.front().batch)) return false;
   parked_ = false;
-  batch_ = std::move(queue_.front());
+  current_ = std::move(queue_.front());
   queue_.pop_front();
   group_ = 0;
   return true;
@@ -143,84 +227,105 @@ void StreamState::poke() {
   {
     const std::lock_guard lock(mutex_);
     if (!parked_) return;
-    if (!may_start(queue_.front())) return;
+    if (!may_start(*queue_.front().batch)) return;
     parked_ = false;
   }
   advance();
 }
 
-void StreamState::add_active(const Command& command, i32& parts) {
-  Active a;
-  a.command = &command;
-  a.call.in = command.inputs;
-  a.call.out = command.output;
-  a.call.attrs = &command.attrs;
-  a.call.appended = command.appended;
-  a.call.simd = simd_;
-  const Kernel& kernel = *command.kernel;
-  a.units = kernel.units != nullptr ? kernel.units(a.call) : command.output.numel();
-  if (a.units == 0) return;
-  const double cost =
-      static_cast<double>(a.units) * (kernel.unit_cost != nullptr ? kernel.unit_cost(a.call) : 1.0);
+i32 StreamState::parts_of(const KernelCall& call, const Kernel& kernel, i64 units) const {
+  const double cost = cost_of(kernel, call, units);
   const i64 threads = pool_.threads();
-  i64 wanted = static_cast<i64>(std::min(cost / kMinPartNs, static_cast<double>(threads * kPartsPerThread)));
-  if (wanted > threads) wanted = wanted / threads * threads;
-  a.parts = static_cast<i32>(std::clamp<i64>(wanted, 1, a.units));
-  if (threads == 1) a.parts = 1;
+  i64 wanted = 1;
+  if (threads > 1) {
+    wanted = static_cast<i64>(std::min(cost / kMinPartNs, static_cast<double>(threads * kPartsPerThread)));
+    if (wanted > threads) wanted = wanted / threads * threads;
+  }
+  wanted = std::max(wanted, static_cast<i64>(std::min(cost / kMaxPartNs, 1e6)));
+  return static_cast<i32>(std::clamp<i64>(wanted, 1, std::min(units, kMaxParts)));
+}
+
+void StreamState::add_active(i32 index, i32& parts) {
+  Batch& batch = *current_.batch;
+  const Command& command = batch.commands[static_cast<size_t>(index)];
+  if (command.is_skipped) return;
+  FailurePtr failure = is_cancelled() ? interrupted_ : batch.blocked_by(command);
+  if (failure == nullptr && must_fail(FailPoint::Command, command.op->name)) {
+    failure = make_failure(command_error(batch, command, "failed on purpose"));
+  }
+  if (failure != nullptr) return batch.outcome->fail(command.step, std::move(failure));
+  KernelCall call = batch.call_of(static_cast<size_t>(index));
+  call.simd = simd_;
+  const i64 units = units_of(*command.kernel, call);
+  if (units == 0) return;
+  Active a;
+  a.command = index;
+  a.units = units;
+  a.parts = std::min<i32>(parts_of(call, *command.kernel, units), static_cast<i32>(kMaxParts) - parts);
+  TL_CHECK(a.parts > 0, "more than {} parts in one group", kMaxParts);
+  a.call = std::move(call);
   a.first_part = parts;
   parts += a.parts;
+  if (device_.observer() != nullptr) a.begin_ns = now_ns();
   active_.push_back(std::move(a));
 }
 
 bool StreamState::start_group() {
-  const i32 first = group_ == 0 ? 0 : batch_.group_ends[group_ - 1];
-  i32 last = batch_.group_ends[group_];
+  const i32 first = group_ == 0 ? 0 : current_.groups->ends[group_ - 1];
+  const i32 last = current_.groups->ends[group_];
   ++group_;
   active_.clear();
   i32 parts = 0;
-  if (!failed_.load(
-          std::memory_order_acquire)) {  // after a failure nothing of this stream is computed any more
-    for (i32 i = first; i < last; ++i) add_active(batch_.commands[static_cast<size_t>(i)], parts);
-  }
+  for (i32 i = first; i < last; ++i) add_active(current_.groups->commands[static_cast<size_t>(i)], parts);
   if (parts == 0) return false;
-  TL_CHECK(parts <= kMaxParts, "{} parts in one group", parts);
+  {
+    const std::lock_guard lock(mutex_);
+    const Command& c = current_.batch->commands[static_cast<size_t>(active_.front().command)];
+    now_ = {c.op, c.origin};
+  }
   done_.store(0, std::memory_order_relaxed);
-  const u32 epoch = static_cast<u32>(cursor_.load(std::memory_order_relaxed) >> 32) + 1;
+  const u64 epoch = (cursor_.load(std::memory_order_relaxed) >> 40) + 1;
   cursor_.store(pack(epoch, parts, 0), std::memory_order_release);
   pool_.notify(parts);
   return true;
 }
 
-CpuStream::CpuStream(WorkerPool& pool, SimdLevel simd)
-    : pool_(pool), state_(std::make_shared<StreamState>(pool, simd)) {
+CpuStream::CpuStream(Device& device, WorkerPool& pool, SimdLevel simd)
+    : device_(device),
+      pool_(pool),
+      state_(std::make_shared<StreamState>(
+          device, pool, simd,
+          [recycler = recycler_](std::unique_ptr<Batch> b) { recycler->give(std::move(b)); })) {
   pool_.add(state_);
 }
 
 CpuStream::~CpuStream() {
   Timelines::instance().wait(last_);
   pool_.remove(state_.get());
+  device_.retire(state_->id());
+  Timelines::instance().retire(state_->id());
 }
 
-Result<Ticket> CpuStream::submit(std::vector<Command> batch) {
-  std::vector<i32> ends = group_ends_of(batch);
-  last_ = state_->enqueue(std::move(batch), std::move(ends));
+Result<PreparedId> CpuStream::prepare(const Order& order) {
+  auto groups = std::make_shared<const Groups>(groups_of(order));
+  if (free_.empty()) {
+    prepared_.push_back(std::move(groups));
+    return static_cast<PreparedId>(prepared_.size() - 1);
+  }
+  const u32 id = free_.back();
+  free_.pop_back();
+  prepared_[id] = std::move(groups);
+  return static_cast<PreparedId>(id);
+}
+
+void CpuStream::release(PreparedId plan) {
+  prepared_[static_cast<u32>(plan)].reset();
+  free_.push_back(static_cast<u32>(plan));
+}
+
+Result<Ticket> CpuStream::replay(PreparedId plan, std::unique_ptr<Batch> batch, Then then) {
+  last_ = state_->enqueue(std::move(batch), prepared_[static_cast<u32>(plan)], then);
   return last_;
-}
-
-Result<PreparedId> CpuStream::prepare(std::span<const Command> batch) {
-  prepared_.push_back(group_ends_of(batch));
-  return static_cast<PreparedId>(prepared_.size() - 1);
-}
-
-Result<Ticket> CpuStream::replay(PreparedId plan, Bindings bindings) {
-  last_ = state_->enqueue(std::move(bindings), prepared_[static_cast<size_t>(plan)]);
-  return last_;
-}
-
-Result<void> CpuStream::wait(Ticket ticket) {
-  Timelines::instance().wait(ticket);
-  if (const auto failure = state_->failure_before(ticket)) return *failure;
-  return {};
 }
 
 }  // namespace tl::cpu

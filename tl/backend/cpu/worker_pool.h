@@ -22,8 +22,8 @@ struct Worker {
 class WorkSource {
  public:
   virtual ~WorkSource() = default;
-  // Runs parts until none is left to take; false if there was none.
-  virtual bool run_parts(Worker& worker) = 0;
+  // Runs parts until none is left to take, or one only; false if there was none.
+  virtual bool run_parts(Worker& worker, bool only_one) = 0;
   // Another source has finished something this one may be waiting for.
   virtual void poke() = 0;
 };

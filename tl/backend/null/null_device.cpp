@@ -4,64 +4,85 @@
 
 namespace tl::null {
 
-// Prepared batches keep only what order needs; a replay must conflict in the same pairs, which is checked
-// here.
+// Proves of every replay that the order of its plan holds for the ranges it really has.
 class NullStream : public CommandStream {
  public:
-  explicit NullStream(NullDevice& device) : device_(device), id_(Timelines::instance().create()) {}
+  explicit NullStream(NullDevice& device) : device_(device) {}
+  ~NullStream() override {
+    device_.retire(id_);
+    Timelines::instance().retire(id_);
+  }
   StreamId id() const override { return id_; }
 
-  Result<Ticket> submit(std::vector<Command> batch) override {
-    const std::vector<i32> after = find_hazards(batch);
-    return record(batch, after, false);
-  }
-  Result<PreparedId> prepare(std::span<const Command> batch) override {
-    prepared_.push_back(find_hazards(batch));
+  Result<PreparedId> prepare(const Order& order) override {
+    prepared_.push_back({order, false});
     return static_cast<PreparedId>(prepared_.size() - 1);
   }
-  Result<Ticket> replay(PreparedId plan, Bindings bindings) override {
-    const std::vector<i32>& after = prepared_[static_cast<size_t>(plan)];
-    const std::vector<i32> now = find_hazards(bindings);
-    TL_CHECK(after.size() == now.size(), "replay of {} commands as {}", after.size(), now.size());
-    for (size_t i = 0; i < now.size(); ++i) {
-      TL_CHECK(now[i] <= after[i], "command {} of a replay must come after {}, planned after {}", i, now[i],
-               after[i]);
-    }
-    return record(bindings, after, true);
-  }
-  bool reached(Ticket ticket) const override { return Timelines::instance().reached(ticket); }
-  Result<void> wait(Ticket) override { return {}; }
+  void release(PreparedId plan) override { prepared_[static_cast<size_t>(plan)] = {}; }
 
- private:
-  Result<Ticket> record(std::span<const Command> batch, std::span<const i32> after, bool replayed) {
-    BatchLog log;
-    log.replayed = replayed;
-    for (size_t i = 0; i < batch.size(); ++i) {
-      const Command& c = batch[i];
-      log.commands.push_back({c.op->name, c.accesses, after[i], c.sequence});
-      if (c.output.data != nullptr) {
-        const i64 bytes = row_bytes(c.output.dtype, c.output.numel());
-        const i64 kept = c.appended > 0 && c.output.dims[0] > 0 ? bytes / c.output.dims[0] * c.appended : 0;
-        std::memset(c.output.data + kept, 0, static_cast<size_t>(bytes - kept));
-      }
+  Result<Ticket> replay(PreparedId plan, std::unique_ptr<Batch> batch, Then) override {
+    Prepared& prepared = prepared_[static_cast<size_t>(plan)];
+    TL_CHECK(prepared.order.size() == batch->commands.size(), "replay of {} commands as {}",
+             prepared.order.size(), batch->commands.size());
+    for (const Unordered& u : find_unordered(*batch, prepared.order)) {
+      const Command &a = batch->commands[u.earlier], &b = batch->commands[u.later];
+      TL_CHECK(false, "command {} ({}) of a replay must come after {} ({}), which its plan does not know",
+               u.later, b.op->name, u.earlier, a.op->name);
     }
-    device_.log_.push_back(std::move(log));
+    record(*batch, prepared);
+    prepared.has_run = true;
+    recycler_->give(std::move(batch));
     Timelines::instance().advance(id_, ++submitted_);
     return Ticket{id_, submitted_};
   }
 
+ private:
+  struct Prepared {
+    Order order;
+    bool has_run = false;
+  };
+
+  void record(const Batch& batch, const Prepared& prepared) {
+    BatchLog log;
+    log.replayed = prepared.has_run;
+    log.order = prepared.order;
+    for (const Command& c : batch.commands) {
+      const auto accesses = batch.accesses_of(c);
+      log.commands.push_back({c.op->name, {accesses.begin(), accesses.end()}, c.sequence, c.is_skipped});
+      if (c.is_skipped) continue;
+      for (const Access& a : accesses) {
+        if (a.mode == Access::Mode::Write) clear(batch, c, a);
+      }
+    }
+    device_.add(std::move(log));
+  }
+
+  // Zeros where the command would have written: the named range of the output that lies in it.
+  static void clear(const Batch& batch, const Command& c, const Access& written) {
+    for (const Operand& o : batch.outputs_of(c)) {
+      if (o.data == nullptr) continue;
+      const i64 bytes = row_bytes(o.dtype, o.numel());
+      const i64 kept = c.appended > 0 && o.dims[0] > 0 ? bytes / o.dims[0] * c.appended : 0;
+      std::memset(o.data + kept, 0, static_cast<size_t>(std::min(bytes - kept, written.size_bytes)));
+    }
+  }
+
   NullDevice& device_;
-  StreamId id_;
-  u64 submitted_ = 0;
-  std::vector<std::vector<i32>> prepared_;
+  const StreamId id_ = Timelines::instance().create();
+  u64 submitted_ = Timelines::instance().reached_value(id_);
+  std::vector<Prepared> prepared_;
 };
 
 bool BatchLog::may_overlap(size_t a, size_t b) const {
   if (a > b) std::swap(a, b);
   if (a == b) return false;
-  // Commands run in the order of the batch, each starting when its `after` and all before that are done.
-  i32 needed = commands[b].after;
-  return needed < static_cast<i32>(a);
+  std::vector<bool> before(b + 1, false);  // what b comes after
+  before[b] = true;
+  for (size_t i = b + 1; i-- > a;) {
+    if (!before[i]) continue;
+    for (const i32 e : order.after(i)) before[static_cast<size_t>(e)] = true;
+  }
+  return !before[a];
 }
 
 NullDevice::NullDevice(Backend kernels_of) : HostDevice(0), kernels_of_(kernels_of) {
@@ -74,6 +95,13 @@ const Kernel& NullDevice::kernel(const OpDef& op) const {
 
 std::unique_ptr<CommandStream> NullDevice::create_stream() {
   return std::make_unique<NullStream>(*this);
+}
+
+void NullDevice::add(BatchLog log) {
+  constexpr size_t kKept = 1000;  // programs may run for long
+  const std::lock_guard lock(mutex_);
+  if (log_.size() >= kKept) log_.erase(log_.begin(), log_.begin() + kKept / 2);
+  log_.push_back(std::move(log));
 }
 
 std::unique_ptr<NullDevice> create_device(Backend kernels_of) {

@@ -10,15 +10,15 @@ namespace tl::null {
 struct BatchLog {
   struct Entry {
     std::string_view op;
-    InlineVector<Access, kMaxInputs + 1> accesses;
-    i32 after = -1;  // the latest earlier command of the batch that must be done first; -1: none
+    std::vector<Access> accesses;
     u64 sequence = 0;
+    bool is_skipped = false;
   };
   std::vector<Entry> commands;
-  bool replayed = false;  // from a prepared plan
+  Order order;
+  bool replayed = false;  // its plan has run before
 
-  // True if the two may run at the same time. A command starts when its `after` and all commands before that
-  // are done.
+  // True if the two may run at the same time: neither comes after the other, directly or not.
   bool may_overlap(size_t a, size_t b) const;
 };
 
@@ -29,15 +29,18 @@ class NullDevice : public HostDevice {
   Backend backend() const override { return kernels_of_; }
   const Kernel& kernel(const OpDef& op) const override;
   bool computes() const override { return false; }
+  bool wants_accesses() const override { return true; }
   std::unique_ptr<CommandStream> create_stream() override;
-  // Batches in the order of submission, of all streams.
+  // The last batches in the order of submission, of all streams; not to be asked while streams are in use.
   const std::vector<BatchLog>& log() const { return log_; }
   void clear_log() { log_.clear(); }
 
  private:
   friend class NullStream;
+  void add(BatchLog log);
   DeviceInfo info_;
   Backend kernels_of_;  // whose conversions and layouts are planned for
+  std::mutex mutex_;
   std::vector<BatchLog> log_;
 };
 

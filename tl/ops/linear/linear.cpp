@@ -97,8 +97,8 @@ static double linear_unit_cost(const KernelCall& call) {
 }  // namespace ref
 
 // The quantised path wants x as planes; x's own type decides the rest.
-static const OpDef* prepare_linear(int i, std::span<const TensorType> inputs) {
-  return i == 0 && is_quantised(inputs[1].dtype) ? &op_pack_planes : nullptr;
+static Conversion prepare_linear(int i, std::span<const TensorType> inputs) {
+  return {i == 0 && is_quantised(inputs[1].dtype) ? &op_pack_planes : nullptr};
 }
 
 const OpDef op_linear = {

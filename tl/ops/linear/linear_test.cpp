@@ -21,7 +21,7 @@ void run_linear(const Operand& x, const Operand& w, const Operand& out, SimdLeve
   Buffered planes(DType::Planes, x.dims, 4 * x.numel());
   Operand in[] = {x, w};
   const std::vector<TensorType> types = {{x.dtype, x.dims}, {w.dtype, w.dims}};
-  if (op_linear.cpu.prepare(0, types) != nullptr) {
+  if (op_linear.cpu.prepare(0, types).op != nullptr) {
     KernelCall pack = call_of({&x, 1}, planes.operand, level, scratch);
     run(op_pack_planes.cpu, pack, parts);
     in[0] = planes.operand;

@@ -52,7 +52,7 @@ std::optional<std::string> ask_pipe(const std::string&) {
   return text.empty() ? std::nullopt : std::optional(text);
 }
 
-int exit_code_of(const Outcome& outcome) {
+int exit_code_of(const ProgramOutcome& outcome) {
   if (outcome.output_closed) return kOk;  // `tl … | head` ends quietly
   std::fputs(outcome.messages.c_str(), stderr);
   if (outcome.program_is_wrong) return kProgramFailed;

@@ -1,0 +1,276 @@
+#include "tl/device/memory_pool.h"
+
+#include <algorithm>
+#include <bit>
+#include <cstdlib>
+#include <cstring>
+
+#include "tl/base/fail_point.h"
+
+namespace tl {
+namespace {
+
+constexpr i64 kCommitBytes = i64{64} << 10;  // reserved ranges are counted in pieces of this
+
+// Four classes between powers of two: at most a quarter is wasted, and shapes that grow by a row reuse their
+// block.
+i64 size_class(i64 bytes) {
+  const i64 size = std::max<i64>(bytes, 4096);
+  const i64 step = static_cast<i64>(std::bit_floor(static_cast<u64>(size))) / 4;
+  return (size + step - 1) / step * step;
+}
+
+// TL_POISON=1: what a command reads before it is written is a signalling NaN, not the value of yesterday.
+bool poisons() {
+  static const bool is_on = [] {
+    const char* text = std::getenv("TL_POISON");
+    return text != nullptr && std::string_view(text) == "1";
+  }();
+  return is_on;
+}
+
+void poison(void* data, i64 bytes) {
+  constexpr u32 kSignallingNan = 0x7fa07fa0;
+  for (i64 i = 0; i + 4 <= bytes; i += 4) std::memcpy(static_cast<std::byte*>(data) + i, &kSignallingNan, 4);
+}
+
+bool all_reached(std::span<const Ticket> tickets) {
+  return std::all_of(tickets.begin(), tickets.end(),
+                     [](Ticket t) { return Timelines::instance().reached(t); });
+}
+
+}  // namespace
+
+MemoryPool::MemoryPool(MemorySource& source, i64 limit_bytes) : source_(source) {
+  stats_.limit_bytes = limit_bytes;
+}
+
+MemoryPool::~MemoryPool() {
+  for (const Deferred& d : deferred_) {
+    if (d.end) {
+      d.end();
+    } else {
+      source_.give_back(d.block.data, d.block.bytes);
+    }
+  }
+  for (const auto& [stream, lists] : free_) {
+    for (const auto& [size, blocks] : lists) {
+      for (const Block& b : blocks) source_.give_back(b.data, b.bytes);
+    }
+  }
+}
+
+void MemoryPool::trim() {
+  for (auto& [stream, lists] : free_) {
+    for (auto& [size, blocks] : lists) {
+      std::erase_if(blocks, [&](const Block& b) {
+        if (!Timelines::instance().reached(b.last_use)) return false;
+        source_.give_back(b.data, b.bytes);
+        stats_.cached_bytes -= b.bytes;
+        return true;
+      });
+    }
+  }
+}
+
+void MemoryPool::empty_cache(Lock& lock) {
+  std::vector<Ticket> busy;
+  for (const auto& [stream, lists] : free_) {
+    for (const auto& [size, blocks] : lists) {
+      for (const Block& b : blocks) busy.push_back(b.last_use);
+    }
+  }
+  for (const Deferred& d : deferred_) {
+    busy.push_back(d.block.last_use);
+    busy.insert(busy.end(), d.tickets.begin(), d.tickets.end());
+  }
+  lock.unlock();
+  for (const Ticket& t : busy) Timelines::instance().wait(t);
+  lock.lock();
+  collect_deferred();
+  trim();
+}
+
+void MemoryPool::collect_deferred() {
+  std::erase_if(deferred_, [&](Deferred& d) {
+    if (!all_reached(d.tickets)) return false;
+    if (d.end) {
+      stats_.in_use_bytes -= d.block.bytes;
+      stats_.mapped_bytes -= d.mapped_bytes;
+      d.end();
+    } else {
+      put(d.home, d.block);
+    }
+    return true;
+  });
+}
+
+// Memory of a stream that has ended is everybody's: all of its work is done.
+void MemoryPool::put(StreamId home, Block block) {
+  const auto it = free_.find(static_cast<u32>(home));
+  FreeLists& lists = it == free_.end() ? free_[0] : it->second;
+  lists[block.bytes].push_back(block);
+}
+
+bool MemoryPool::take_from(StreamId stream, i64 size, Block& out) {
+  const auto found = free_.find(static_cast<u32>(stream));
+  if (found == free_.end()) return false;
+  FreeLists& lists = found->second;
+  // A block up to twice too large beats asking the system: shapes that shrink must not leave their memory
+  // unused.
+  for (auto it = lists.lower_bound(size); it != lists.end() && it->first <= 2 * size; ++it) {
+    if (it->second.empty()) continue;
+    out = it->second.back();
+    it->second.pop_back();
+    stats_.cached_bytes -= out.bytes;
+    return true;
+  }
+  return false;
+}
+
+bool MemoryPool::is_over_limit(i64 more) const {
+  return stats_.limit_bytes > 0 && stats_.in_use_bytes + stats_.cached_bytes + more > stats_.limit_bytes;
+}
+
+Error MemoryPool::limit_error(i64 bytes) const {
+  constexpr size_t kShown = 3;
+  std::vector<const Live*> largest;
+  for (const auto& [buffer, live] : live_) {
+    if (live.bytes > 0) largest.push_back(&live);
+  }
+  const size_t count = largest.size(), shown = std::min(kShown, count);
+  std::partial_sort(largest.begin(), largest.begin() + static_cast<std::ptrdiff_t>(shown), largest.end(),
+                    [](const Live* a, const Live* b) { return a->bytes > b->bytes; });
+  Error error =
+      fail(Code::OutOfMemory,
+           "{} bytes more would pass the memory limit of {} ({} in use by {} tensors, the largest {})", bytes,
+           stats_.limit_bytes, stats_.in_use_bytes, count, count > 0 ? largest[0]->bytes : 0);
+  for (size_t i = 0; i < shown; ++i) {
+    const MemoryLabel& label = largest[i]->label;
+    if (label.what.empty()) continue;
+    error.also.push_back(
+        {fmt::format("{} bytes: {} of {}", largest[i]->bytes, to_string(label.type), label.what),
+         label.origin});
+  }
+  return error;
+}
+
+Result<void> MemoryPool::make_room(i64 bytes, Lock& lock) {
+  if (must_fail(FailPoint::Alloc)) return fail(Code::OutOfMemory, "{} bytes failed on purpose", bytes);
+  // What is kept for other sizes and streams must not refuse this one.
+  if (is_over_limit(bytes)) empty_cache(lock);
+  if (is_over_limit(bytes)) return limit_error(bytes);
+  return {};
+}
+
+Result<MemoryPool::Block> MemoryPool::take(i64 bytes, StreamId stream, Lock& lock) {
+  const i64 size = size_class(bytes);
+  if (!deferred_.empty()) collect_deferred();
+  if (stream != StreamId{}) free_.try_emplace(static_cast<u32>(stream));
+  Block block{};
+  if (take_from(stream, size, block) || take_from(StreamId{}, size, block)) {
+    if (!must_fail(FailPoint::Alloc)) return block;
+    put(stream, block);
+    stats_.cached_bytes += block.bytes;
+    return fail(Code::OutOfMemory, "{} bytes failed on purpose", bytes);
+  }
+  TL_TRY_DO(make_room(size, lock));
+  Result<void*> data = source_.take(size);
+  if (!data.ok()) {  // what is kept for reuse may be what is missing
+    empty_cache(lock);
+    data = source_.take(size);
+    if (!data.ok()) return std::move(data).error();
+  }
+  ++stats_.system_allocations;
+  return Block{data.value(), size, {}};
+}
+
+Result<std::shared_ptr<Buffer>> MemoryPool::allocate(Device& device, i64 bytes, StreamId stream,
+                                                     const MemoryLabel& label) {
+  if (bytes < 0 || bytes > (i64{1} << 62)) return fail(Code::OutOfMemory, "a tensor of {} bytes", bytes);
+  Lock lock(mutex_);
+  TL_TRY(Block block, take(bytes, stream, lock));
+  stats_.in_use_bytes += block.bytes;
+  stats_.high_water_bytes = std::max(stats_.high_water_bytes, stats_.in_use_bytes);
+  auto buffer = std::make_shared<Buffer>(device, block.data, bytes,
+                                         [this, block, stream](Buffer& b) { release(block, stream, b); });
+  live_.emplace(buffer.get(), Live{block.bytes, label});
+  lock.unlock();
+  if (poisons()) {
+    Timelines::instance().wait(block.last_use);
+    poison(block.data, block.bytes);
+  }
+  return buffer;
+}
+
+void MemoryPool::release(Block block, StreamId home, const Buffer& buffer) {
+  Deferred d{{}, block, home, {}, 0};
+  buffer.add_unreached(home, d.tickets);
+  const Ticket own = buffer.last_use(home);
+  if (own.value > block.last_use.value) d.block.last_use = own;
+  d.block.last_use.stream = home;
+  const std::lock_guard lock(mutex_);
+  live_.erase(&buffer);
+  stats_.in_use_bytes -= block.bytes;
+  stats_.cached_bytes += block.bytes;
+  if (d.tickets.empty()) {
+    put(home, d.block);
+  } else {
+    deferred_.push_back(std::move(d));
+  }
+}
+
+std::shared_ptr<Buffer> MemoryPool::adopt(Device& device, void* data, i64 bytes, const MemoryLabel& label,
+                                          std::function<void()> end, i64 mapped_bytes) {
+  auto buffer = std::make_shared<Buffer>(
+      device, data, bytes,
+      [this, end = std::move(end), mapped_bytes](Buffer& b) { release_adopted(b, end, mapped_bytes); });
+  const std::lock_guard lock(mutex_);
+  stats_.mapped_bytes += mapped_bytes;
+  live_.emplace(buffer.get(), Live{0, label});
+  return buffer;
+}
+
+void MemoryPool::release_adopted(const Buffer& buffer, std::function<void()> end, i64 mapped_bytes) {
+  Deferred d{{}, {nullptr, buffer.committed_bytes.load(), {}}, {}, std::move(end), mapped_bytes};
+  buffer.add_unreached(StreamId{}, d.tickets);
+  const std::lock_guard lock(mutex_);
+  live_.erase(&buffer);
+  deferred_.push_back(std::move(d));
+  collect_deferred();
+}
+
+Result<void> MemoryPool::commit(Buffer& buffer, i64 bytes) {
+  const i64 before = buffer.committed_bytes.load(std::memory_order_relaxed);
+  if (bytes <= before) return {};
+  const i64 after =
+      std::max(bytes, std::min(buffer.bytes(), (bytes + kCommitBytes - 1) / kCommitBytes * kCommitBytes));
+  Lock lock(mutex_);
+  TL_TRY_DO(make_room(after - before, lock));
+  stats_.in_use_bytes += after - before;
+  stats_.high_water_bytes = std::max(stats_.high_water_bytes, stats_.in_use_bytes);
+  live_[&buffer].bytes = after;
+  buffer.committed_bytes.store(after, std::memory_order_relaxed);
+  return {};
+}
+
+void MemoryPool::retire(StreamId stream) {
+  const std::lock_guard lock(mutex_);
+  const auto it = free_.find(static_cast<u32>(stream));
+  if (it == free_.end()) return;
+  FreeLists lists = std::move(it->second);
+  free_.erase(it);
+  for (auto& [size, blocks] : lists) {
+    for (Block& b : blocks) {
+      b.last_use = {};
+      put(StreamId{}, b);
+    }
+  }
+}
+
+MemoryStats MemoryPool::stats() const {
+  const std::lock_guard lock(mutex_);
+  return stats_;
+}
+
+}  // namespace tl

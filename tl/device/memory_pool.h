@@ -1,0 +1,80 @@
+// The caching pool of a device. Freed memory goes back to the list of the stream that allocated it, which may
+// reuse it at once because a stream keeps its own order; if another stream has used it, only after that
+// stream's ticket is reached. Knows nothing of where memory comes from, so that any device can have one.
+#pragma once
+
+#include <map>
+#include <mutex>
+#include <unordered_map>
+
+#include "tl/device/device.h"
+
+namespace tl {
+
+// Where a pool's memory comes from.
+class MemorySource {
+ public:
+  virtual ~MemorySource() = default;
+  virtual Result<void*> take(i64 bytes) = 0;
+  virtual void give_back(void* data, i64 bytes) = 0;
+};
+
+class MemoryPool {
+ public:
+  MemoryPool(MemorySource& source, i64 limit_bytes);  // 0: no limit
+  ~MemoryPool();
+  MemoryPool(const MemoryPool&) = delete;
+
+  Result<std::shared_ptr<Buffer>> allocate(Device& device, i64 bytes, StreamId stream,
+                                           const MemoryLabel& label);
+  // A buffer that is not the pool's, whose bytes are counted as they are committed, and which ends by `end`
+  // when nothing works in it any more.
+  std::shared_ptr<Buffer> adopt(Device& device, void* data, i64 bytes, const MemoryLabel& label,
+                                std::function<void()> end, i64 mapped_bytes = 0);
+  Result<void> commit(Buffer& buffer, i64 bytes);
+  void retire(StreamId stream);
+  MemoryStats stats() const;
+
+ private:
+  struct Block {
+    void* data;
+    i64 bytes;        // of the size class
+    Ticket last_use;  // on its own stream
+  };
+  // Memory that other streams still work in, and what becomes of it then.
+  struct Deferred {
+    std::vector<Ticket> tickets;
+    Block block;
+    StreamId home;
+    std::function<void()> end;  // set: not the pool's memory
+    i64 mapped_bytes = 0;
+  };
+  struct Live {
+    i64 bytes;
+    MemoryLabel label;
+  };
+  using FreeLists = std::map<i64, std::vector<Block>>;  // by size class
+  using Lock = std::unique_lock<std::mutex>;
+
+  void release(Block block, StreamId home, const Buffer& buffer);
+  void release_adopted(const Buffer& buffer, std::function<void()> end, i64 mapped_bytes);
+  void put(StreamId home, Block block);
+  bool take_from(StreamId stream, i64 size, Block& out);
+  Result<Block> take(i64 bytes, StreamId stream, Lock& lock);
+  Result<void> make_room(i64 bytes, Lock& lock);
+  bool is_over_limit(i64 more) const;
+  Error limit_error(i64 bytes) const;
+  void collect_deferred();
+  // Waits, without the lock, for the work that free memory is still in, and gives that memory back.
+  void empty_cache(Lock& lock);
+  void trim();  // gives back the free blocks that nothing works in any more
+
+  MemorySource& source_;
+  mutable std::mutex mutex_;
+  std::unordered_map<u32, FreeLists> free_;  // of streams that live; 0: everybody's, and idle
+  std::vector<Deferred> deferred_;
+  std::unordered_map<const Buffer*, Live> live_;
+  MemoryStats stats_;
+};
+
+}  // namespace tl

@@ -1,5 +1,5 @@
 // Any text as a chat template, rendered with a conversation.
-#include "tl/io/chat_template/chat_template.h"
+#include "tl/text/chat_template/chat_template.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace tl;

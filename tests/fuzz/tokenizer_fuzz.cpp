@@ -1,9 +1,9 @@
 // Any bytes: as text for small vocabularies of every kind, where decoding must give the bytes back, and as a
 // tokenizer.json.
-#include "tl/io/tokenizer/byte_level.h"
-#include "tl/io/tokenizer/pre_tokenizers.h"
-#include "tl/io/tokenizer/stream_decoder.h"
-#include "tl/io/tokenizer/tokenizer_json.h"
+#include "tl/text/tokenizer/byte_level.h"
+#include "tl/text/tokenizer/pre_tokenizers.h"
+#include "tl/text/tokenizer/stream_decoder.h"
+#include "tl/text/tokenizer/tokenizer_json.h"
 
 namespace tl {
 namespace {

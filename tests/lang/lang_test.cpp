@@ -5,10 +5,10 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <fstream>
 #include <sstream>
 
 #include "tests/lang/run_text.h"
+#include "tl/base/read_file.h"
 
 namespace tl {
 namespace {
@@ -41,12 +41,10 @@ class Golden : public testing::TestWithParam<std::string> {};
 
 TEST_P(Golden, PrintsWhatItSays) {
   const std::string path = std::string(TL_LANG_TESTS) + "/" + GetParam();
-  std::ifstream in(path);
-  std::stringstream text;
-  text << in.rdbuf();
+  const std::string text = read_whole_file(path).value();
   for (const char* device : {"reference", "cpu"}) {
-    const Transcript got = run_text(path, text.str(), device);
-    EXPECT_EQ(got.output + got.problems, expected_of(text.str())) << GetParam() << " on " << device;
+    const Transcript got = run_text(path, text, device);
+    EXPECT_EQ(got.output + got.problems, expected_of(text)) << GetParam() << " on " << device;
   }
 }
 

@@ -1,8 +1,8 @@
 #include <cctype>
-#include <charconv>
 #include <map>
 
 #include "tests/ops/op_cases.h"
+#include "tl/tensor/signature.h"
 
 namespace tl::cases {
 namespace {
@@ -34,41 +34,27 @@ std::vector<std::string> split(std::string_view text) {
   return parts;
 }
 
-Result<i64> parse_int(const std::string& s) {
-  i64 v = 0;
-  const auto [end, error] = std::from_chars(s.data(), s.data() + s.size(), v);
-  if (error != std::errc() || end != s.data() + s.size()) {
-    return fail(Code::BadProgram, "'{}' is no whole number", s);
-  }
-  return v;
+// Puts `value` behind `attrs`, if it is one of `kind`.
+bool append(Attrs& attrs, ParamKind kind, Literal value) {
+  const auto* const whole = std::get_if<tl::i64>(&value);
+  if (kind == ParamKind::Int && whole != nullptr) return attrs.with_int(*whole), true;
+  const auto* const real = std::get_if<tl::f64>(&value);
+  if (kind == ParamKind::Float && real != nullptr) return attrs.with_float(*real), true;
+  const auto* const truth = std::get_if<bool>(&value);
+  if (kind == ParamKind::Bool && truth != nullptr) return attrs.with_bool(*truth), true;
+  const auto* const dtype = std::get_if<DType>(&value);
+  if (kind == ParamKind::DType && dtype != nullptr) return attrs.with_dtype(*dtype), true;
+  auto* const ints = std::get_if<std::vector<tl::i64>>(&value);
+  if (kind == ParamKind::Ints && ints != nullptr) return attrs.with_ints(std::move(*ints)), true;
+  auto* const text = std::get_if<std::string>(&value);
+  if (kind == ParamKind::String && text != nullptr) return attrs.with_text(std::move(*text)), true;
+  return false;
 }
 
-Result<void> append(Attrs& attrs, const std::string& type, const std::string& value) {
-  if (type == "int") {
-    TL_TRY(const i64 v, parse_int(value));
-    attrs.with_int(v);
-  } else if (type == "float") {
-    attrs.with_float(std::strtod(value.c_str(), nullptr));
-  } else if (type == "bool") {
-    attrs.with_bool(value == "true");
-  } else if (type == "dtype") {
-    const std::optional<DType> dtype = find_dtype(value);
-    if (!dtype) return fail(Code::BadProgram, "no dtype '{}'", value);
-    attrs.with_dtype(*dtype);
-  } else if (type == "ints") {
-    std::vector<i64> list;
-    for (const std::string& item : split(std::string_view(value).substr(1, value.size() - 2))) {
-      TL_TRY(const i64 v, parse_int(item));
-      list.push_back(v);
-    }
-    attrs.with_ints(std::move(list));
-  } else if (type == "string") {
-    const bool quoted = value.size() >= 2 && value.front() == '"';
-    attrs.with_text(quoted ? value.substr(1, value.size() - 2) : value);
-  } else {
-    return fail(Code::BadProgram, "unknown parameter type '{}'", type);
-  }
-  return {};
+// As a signature's default, but that a text needs no quotes.
+Result<Literal> read_given(const std::string& text, ParamKind kind) {
+  if (kind == ParamKind::String && !text.starts_with('"')) return Literal(text);
+  return read_literal(text, kind);
 }
 
 }  // namespace
@@ -80,33 +66,21 @@ Result<Attrs> parse_attrs(const OpDef& op, const std::string& text) {
     if (colon == std::string::npos) return fail(Code::BadProgram, "'{}' is not 'name: value'", part);
     given[trim(part.substr(0, colon))] = trim(part.substr(colon + 1));
   }
-  const std::string_view signature = op.signature;
-  const size_t open = signature.find('('), close = signature.rfind(") ->");
-  if (open != 0 || close == std::string_view::npos)
-    return fail(Code::BadProgram, "bad signature '{}'", signature);
+  TL_TRY(SignatureText signature, read_signature(op.signature));
+  if (op.is_random) {
+    signature.params.push_back({.name = "seed", .kind = ParamKind::Int, .default_value = i64{42}});
+    signature.params.push_back({.name = "position", .kind = ParamKind::Int, .default_value = i64{7}});
+  }
   Attrs attrs;
-  for (const std::string& parameter : split(signature.substr(1, close - 1))) {
-    const size_t colon = parameter.find(':');
-    if (colon == std::string::npos) return fail(Code::BadProgram, "parameter '{}' has no type", parameter);
-    const std::string name = trim(parameter.substr(0, colon));
-    const size_t equals = parameter.find('=', colon);
-    const std::string type =
-        trim(parameter.substr(colon + 1, equals == std::string::npos ? equals : equals - colon - 1));
-    if (type.starts_with("tensor")) continue;
-    std::string value = equals == std::string::npos ? "" : trim(parameter.substr(equals + 1));
-    if (const auto it = given.find(name); it != given.end()) {
-      value = it->second;
+  for (const ParameterText& p : signature.params) {
+    if (p.kind == ParamKind::Tensor) continue;
+    Literal value = p.default_value;
+    if (const auto it = given.find(p.name); it != given.end()) {
+      TL_TRY(value, read_given(it->second, p.kind));
       given.erase(it);
     }
-    if (value.empty()) return fail(Code::BadProgram, "no value for '{}'", name);
-    TL_TRY_DO(append(attrs, type, value));
-  }
-  if (op.is_random) {
-    for (const auto& [name, otherwise] : {std::pair{"seed", "42"}, {"position", "7"}}) {
-      const auto it = given.find(name);
-      TL_TRY_DO(append(attrs, "int", it == given.end() ? otherwise : it->second));
-      if (it != given.end()) given.erase(it);
-    }
+    if (!append(attrs, p.kind, std::move(value)))
+      return fail(Code::BadProgram, "no {} for '{}'", name_of(p.kind), p.name);
   }
   if (!given.empty()) return fail(Code::BadProgram, "no parameter '{}'", given.begin()->first);
   return attrs;

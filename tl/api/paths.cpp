@@ -3,8 +3,9 @@
 #include <algorithm>
 #include <cstdlib>
 #include <filesystem>
-#include <fstream>
 #include <nlohmann/json.hpp>
+
+#include "tl/base/read_file.h"
 
 namespace tl {
 namespace fs = std::filesystem;
@@ -34,8 +35,8 @@ Result<std::vector<KnownModel>> known_models() {
   std::error_code error;
   fs::path path = fs::path(share_dir()) / "models.json";
   if (!fs::exists(path, error)) path = fs::path(share_dir()) / "scripts/models.json";
-  std::ifstream in(path);
-  const nlohmann::json table = nlohmann::json::parse(in, nullptr, false);
+  const Result<std::string> text = read_whole_file(path.string());
+  const nlohmann::json table = nlohmann::json::parse(text.ok() ? text.value() : "", nullptr, false);
   if (!table.is_object() || !table.contains("models")) {
     return fail(Code::Io, "cannot read the table of models {} (is tl installed whole?)", path.string());
   }

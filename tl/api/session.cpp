@@ -1,9 +1,7 @@
 #include "tl/api/session.h"
 
-#include <cerrno>
-#include <cstring>
-
 #include "tl/api/paths.h"
+#include "tl/base/read_file.h"
 #include "tl/diag/print.h"
 #include "tl/interp/interp.h"
 #include "tl/sema/sema.h"
@@ -12,18 +10,8 @@ namespace tl {
 namespace {
 
 Result<std::string> read_program(const std::string& file) {
-  std::FILE* in = file == "-" ? stdin : std::fopen(file.c_str(), "rb");
-  if (in == nullptr) return fail(Code::Io, "cannot read {}: {}", file, std::strerror(errno));
-  std::string text;
-  char buffer[1 << 16];
-  for (size_t n; (n = std::fread(buffer, 1, sizeof buffer, in)) > 0;) text.append(buffer, n);
-  const bool failed = std::ferror(in) != 0;
-  const int reason = errno;
-  if (in != stdin) std::fclose(in);
-  if (failed) return fail(Code::Io, "cannot read {}: {}", file, std::strerror(reason));
-  if (text.size() > 0x7fffffff)
-    return fail(Code::BadFile, "{} has {} bytes, too many for a program", file, text.size());
-  return text;
+  if (file == "-") return read_whole_file(stdin, file, SourceFiles::kMaxBytes);
+  return read_whole_file(file, SourceFiles::kMaxBytes);
 }
 
 // The program's bytecode, or diagnostics that say why there is none.

@@ -7,7 +7,8 @@
 #include "tl/builtins/convert.h"
 #include "tl/builtins/families.h"
 #include "tl/builtins/operators.h"
-#include "tl/ops/ops.h"
+#include "tl/ops/find_op.h"
+#include "tl/tensor/op.h"
 
 namespace tl::lang {
 namespace {
@@ -51,11 +52,7 @@ Table make_table() {
   };
   for (const OpDef* op : all_ops()) {
     if (op->is_internal) {  // some serve indexing; the others only the executor records
-      Builtin row = row_of_op(*op);
-      if (auto parsed = parse_signature(row.signature); parsed.ok()) {
-        row.parsed = std::move(parsed).value();
-        table.hidden_ops.emplace(op, std::move(row));
-      }
+      parse_row(table.hidden_ops[op] = row_of_op(*op));
       continue;
     }
     if (!is_native(op->name)) {

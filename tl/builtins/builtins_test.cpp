@@ -9,7 +9,8 @@
 #include "tl/builtins/families.h"
 #include "tl/builtins/operators.h"
 #include "tl/device/loop_device_testing.h"
-#include "tl/ops/ops.h"
+#include "tl/ops/find_op.h"
+#include "tl/tensor/op.h"
 #include "tl/value/text.h"
 
 namespace tl::lang {
@@ -106,7 +107,7 @@ class Calls : public testing::Test {
  protected:
   std::string call(std::string_view name, std::vector<Value> args) {
     const auto result = call_positional(*find_builtin(name), ctx, args);
-    return result.ok() ? *text_of(*executor, result.value()) : result.error().message;
+    return result.ok() ? *text_of(read_with(*executor), result.value()) : result.error().message;
   }
   static Value ints(std::vector<i64> v) { return make_ints(v); }
 

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "tl/exec/executor.h"
+#include "tl/value/text.h"
 #include "tl/value/value.h"
 
 namespace tl::lang {
@@ -65,6 +66,10 @@ struct Host {
   std::function<std::optional<std::string>(const std::string& prompt)> ask = {};
 };
 
+inline ReadTensor read_with(Executor& executor) {
+  return [&executor](const Tensor& tensor) { return executor.read(tensor); };
+}
+
 struct CallContext {
   Host& host;
   Span span = {};
@@ -73,6 +78,8 @@ struct CallContext {
   std::optional<int> exit_code = {};  // set by exit(), together with a failure that unwinds
 
   Executor& executor() { return host.executor; }
+  // For printing, which sees no executor.
+  ReadTensor reader() { return read_with(host.executor); }
 };
 
 }  // namespace tl::lang

@@ -55,7 +55,7 @@ DType list_dtype(const Nested& nested, std::optional<DType> peer) {
   if (nested.has_float) return peer && is_float(*peer) ? *peer : DType::F32;
   if (nested.has_int) return peer && (is_float(*peer) || is_int(*peer)) ? *peer : DType::I64;
   if (nested.has_bool) return DType::Bool;
-  return peer && !is_quantised(*peer) ? *peer : DType::F32;  // an empty list
+  return element_type(peer.value_or(DType::F32));  // an empty list
 }
 
 Result<Tensor> upload(CallContext& ctx, const Shape& shape, DType dtype, const Nested& nested) {
@@ -98,7 +98,7 @@ Result<Tensor> list_to_tensor(CallContext& ctx, const Value& value, std::optiona
 }
 
 DType scalar_dtype(const Value& value, std::optional<DType> peer) {
-  if (peer && is_quantised(*peer)) peer = DType::F32;
+  if (peer) peer = element_type(*peer);
   if (value.is_float()) return peer && is_float(*peer) ? *peer : DType::F32;
   if (value.is_int()) return peer && *peer != DType::Bool ? *peer : DType::I64;
   return DType::Bool;

@@ -1,5 +1,6 @@
 #include "tl/builtins/index.h"
 
+#include "tl/base/utf8.h"
 #include "tl/builtins/builtins.h"
 #include "tl/builtins/convert.h"
 #include "tl/builtins/model.h"
@@ -17,23 +18,23 @@ Result<i64> position(i64 index, i64 size, std::string_view what) {
 }
 
 Result<Value> string_at(const String& s, i64 index) {
-  TL_TRY(const i64 at, position(index, count_chars(s.text), "string"));
-  const std::string_view rest = std::string_view(s.text).substr(char_offset(s.text, at));
-  return make_string(std::string(rest.substr(0, char_offset(rest, 1))));
+  TL_TRY(const i64 at, position(index, utf8::count_chars(s.text), "string"));
+  const std::string_view rest = std::string_view(s.text).substr(utf8::char_offset(s.text, at));
+  return make_string(std::string(rest.substr(0, utf8::char_offset(rest, 1))));
 }
 
 Result<Value> slice(CallContext& ctx, const Value& object, const IndexItem& item) {
   if (const auto* s = object.get_if<String>()) {
     const std::string_view text = s->text;
-    TL_TRY(const SliceBounds b, slice_bounds(ctx, item, count_chars(text)));
+    TL_TRY(const SliceBounds b, slice_bounds(ctx, item, utf8::count_chars(text)));
     std::string out;
     if (b.step == 1) {
-      const size_t from = char_offset(text, b.begin);
-      if (b.end > b.begin) out = text.substr(from, char_offset(text.substr(from), b.end - b.begin));
+      const size_t from = utf8::char_offset(text, b.begin);
+      if (b.end > b.begin) out = text.substr(from, utf8::char_offset(text.substr(from), b.end - b.begin));
       return make_string(std::move(out));
     }
     std::vector<size_t> starts;
-    for (size_t at = 0; at < text.size(); at += char_offset(text.substr(at), 1)) starts.push_back(at);
+    for (size_t at = 0; at < text.size(); at += utf8::char_offset(text.substr(at), 1)) starts.push_back(at);
     starts.push_back(text.size());
     for (i64 i = b.begin; b.step > 0 ? i < b.end : i > b.end; i += b.step) {
       out += text.substr(starts[static_cast<size_t>(i)],

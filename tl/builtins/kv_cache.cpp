@@ -2,7 +2,7 @@
 
 #include "tl/builtins/builtins.h"
 #include "tl/builtins/convert.h"
-#include "tl/ops/ops.h"
+#include "tl/ops/find_op.h"
 
 namespace tl::lang {
 

@@ -4,7 +4,7 @@
 
 #include "tl/builtins/convert.h"
 #include "tl/diag/suggest.h"
-#include "tl/io/tokenizer/tokenizer_metadata.h"
+#include "tl/text/tokenizer/tokenizer_metadata.h"
 
 namespace tl::lang {
 namespace {

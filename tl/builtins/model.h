@@ -7,8 +7,8 @@
 
 #include "tl/builtins/context.h"
 #include "tl/io/gguf.h"
-#include "tl/io/tokenizer/stream_decoder.h"
-#include "tl/io/tokenizer/tokenizer.h"
+#include "tl/text/tokenizer/stream_decoder.h"
+#include "tl/text/tokenizer/tokenizer.h"
 
 namespace tl::lang {
 

@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "tl/base/read_file.h"
 #include "tl/builtins/convert.h"
 #include "tl/builtins/families.h"
 #include "tl/builtins/operators.h"
@@ -23,11 +24,11 @@ bool is_format(std::span<const Value> values) {
 }
 
 Result<std::string> line_of(CallContext& ctx, std::span<const Value> values) {
-  if (is_format(values)) return format_text(ctx.executor(), values[0].as<String>().text, values.subspan(1));
+  if (is_format(values)) return format_text(ctx.reader(), values[0].as<String>().text, values.subspan(1));
   std::string line;
   for (size_t i = 0; i < values.size(); ++i) {
     if (i > 0) line += ' ';
-    TL_TRY(const std::string text, text_of(ctx.executor(), values[i]));
+    TL_TRY(const std::string text, text_of(ctx.reader(), values[i]));
     line += text;
   }
   return line;
@@ -136,8 +137,8 @@ Result<Value> native_assert(CallContext& ctx, std::span<Value> args) {
 }
 
 Result<Value> mismatch(CallContext& ctx, const Value& a, const Value& b, std::string_view relation) {
-  TL_TRY(const std::string x, text_of(ctx.executor(), a));
-  TL_TRY(const std::string y, text_of(ctx.executor(), b));
+  TL_TRY(const std::string x, text_of(ctx.reader(), a));
+  TL_TRY(const std::string y, text_of(ctx.reader(), b));
   return fail(Code::BadProgram, "assertion failed: {} {} {}", x, relation, y);
 }
 
@@ -190,16 +191,7 @@ Result<Value> native_cleanup(CallContext&, std::span<Value>) {
 }
 
 Result<Value> native_read_file(CallContext&, std::span<Value> args) {
-  const std::string& path = args[0].as<String>().text;
-  std::FILE* file = std::fopen(path.c_str(), "rb");
-  if (file == nullptr) return fail(Code::Io, "cannot read '{}': {}", path, std::strerror(errno));
-  std::string text;
-  std::array<char, 1 << 14> part;
-  for (size_t n; (n = std::fread(part.data(), 1, part.size(), file)) > 0;) text.append(part.data(), n);
-  const bool failed = std::ferror(file) != 0;
-  const int reason = errno;
-  std::fclose(file);
-  if (failed) return fail(Code::Io, "cannot read '{}': {}", path, std::strerror(reason));
+  TL_TRY(std::string text, read_whole_file(args[0].as<String>().text));
   return make_string(std::move(text));
 }
 

@@ -2,6 +2,7 @@
 // list.
 #include <algorithm>
 
+#include "tl/base/utf8.h"
 #include "tl/builtins/convert.h"
 #include "tl/builtins/families.h"
 #include "tl/builtins/index.h"
@@ -22,7 +23,7 @@ Result<List*> list_of(const Value& value, std::string_view builtin) {
 
 Result<Value> native_len(CallContext&, std::span<Value> args) {
   const Value& x = args[0];
-  if (const auto* text = x.get_if<String>()) return Value(count_chars(text->text));
+  if (const auto* text = x.get_if<String>()) return Value(utf8::count_chars(text->text));
   if (const auto* list = x.get_if<List>()) return Value(static_cast<i64>(list->items.size()));
   if (const auto* tuple = x.get_if<Tuple>()) return Value(static_cast<i64>(tuple->items.size()));
   if (const auto* range = x.get_if<Range>()) return Value(range->size());
@@ -128,7 +129,8 @@ Result<Value> native_index_of(CallContext& ctx, std::span<Value> args) {
   if (const auto* text = args[0].get_if<String>()) {
     TL_TRY(const std::string_view part, to_text(args[1]));
     const size_t at = text->text.find(part);
-    return Value(at == std::string::npos ? i64{-1} : count_chars(std::string_view(text->text).substr(0, at)));
+    return Value(at == std::string::npos ? i64{-1}
+                                         : utf8::count_chars(std::string_view(text->text).substr(0, at)));
   }
   TL_TRY(const std::vector<Value> items, to_items(ctx, args[0]));
   for (size_t i = 0; i < items.size(); ++i) {

@@ -5,7 +5,7 @@
 #include "tl/builtins/kv_cache.h"
 #include "tl/builtins/model.h"
 #include "tl/builtins/npy_writer.h"
-#include "tl/io/chat_template/chat_template.h"
+#include "tl/text/chat_template/chat_template.h"
 
 namespace tl::lang {
 namespace {

@@ -23,7 +23,7 @@ Result<Value> native_str(CallContext& ctx, std::span<Value> args) {
 }
 
 Result<Value> native_format(CallContext& ctx, std::span<Value> args) {
-  TL_TRY(std::string text, format_text(ctx.executor(), args[0].as<String>().text, args.subspan(1)));
+  TL_TRY(std::string text, format_text(ctx.reader(), args[0].as<String>().text, args.subspan(1)));
   return make_string(std::move(text));
 }
 

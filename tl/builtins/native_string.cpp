@@ -1,6 +1,7 @@
 // Text. Positions count characters, as len and [] do; string_length alone counts bytes.
 #include <algorithm>
 
+#include "tl/base/utf8.h"
 #include "tl/builtins/convert.h"
 #include "tl/builtins/families.h"
 #include "tl/builtins/index.h"
@@ -91,7 +92,7 @@ Result<Value> native_join(CallContext& ctx, std::span<Value> args) {
   std::string out;
   for (size_t i = 0; i < items.size(); ++i) {
     if (i > 0) out += by;
-    TL_TRY(const std::string part, text_of(ctx.executor(), items[i]));
+    TL_TRY(const std::string part, text_of(ctx.reader(), items[i]));
     out += part;
   }
   return make_string(std::move(out));
@@ -119,25 +120,25 @@ Result<Value> native_ends_with(CallContext&, std::span<Value> args) {
 Result<Value> native_find(CallContext&, std::span<Value> args) {
   const std::string& s = text(args[0]);
   const size_t at = s.find(text(args[1]));
-  return Value(at == std::string::npos ? i64{-1} : count_chars(std::string_view(s).substr(0, at)));
+  return Value(at == std::string::npos ? i64{-1} : utf8::count_chars(std::string_view(s).substr(0, at)));
 }
 
 Result<Value> native_substring(CallContext&, std::span<Value> args) {
   const std::string_view s = text(args[0]);
-  const i64 size = count_chars(s), start = args[1].as_int();
+  const i64 size = utf8::count_chars(s), start = args[1].as_int();
   const i64 count = args[2].is_empty() ? size : args[2].as_int();
   if (start < 0 || start > size)
     return fail(Code::BadProgram, "substring: start {} is outside of a string of {}", start, size);
   if (count < 0) return fail(Code::BadProgram, "substring: count is {}", count);
-  const size_t begin = char_offset(s, start);
-  return make_string(std::string(s.substr(begin, char_offset(s.substr(begin), count))));
+  const size_t begin = utf8::char_offset(s, start);
+  return make_string(std::string(s.substr(begin, utf8::char_offset(s.substr(begin), count))));
 }
 
 Result<Value> native_chars(CallContext&, std::span<Value> args) {
   std::string_view s = text(args[0]);
   std::vector<Value> out;
   while (!s.empty()) {
-    const size_t size = char_offset(s, 1);
+    const size_t size = utf8::char_offset(s, 1);
     out.push_back(make_string(std::string(s.substr(0, size))));
     s.remove_prefix(size);
   }

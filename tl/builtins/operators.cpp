@@ -4,7 +4,8 @@
 
 #include "tl/builtins/builtins.h"
 #include "tl/builtins/convert.h"
-#include "tl/ops/ops.h"
+#include "tl/ops/find_op.h"
+#include "tl/tensor/op.h"
 #include "tl/value/text.h"
 
 namespace tl::lang {
@@ -297,7 +298,7 @@ static Result<Value> text_to_number(const std::string& text, ScalarType type) {
 
 Result<Value> cast(CallContext& ctx, const Value& value, ScalarType type) {
   if (type == ScalarType::String) {
-    TL_TRY(std::string text, text_of(ctx.executor(), value));
+    TL_TRY(std::string text, text_of(ctx.reader(), value));
     return make_string(std::move(text));
   }
   if (const auto* text = value.get_if<String>(); text != nullptr && type != ScalarType::Bool)

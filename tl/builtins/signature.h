@@ -1,18 +1,17 @@
-// What a builtin takes: "(x: tensor, axis: int = -1, name: string = \"a\", rest: any...) -> tensor", parsed
-// once.
+// What a builtin takes (tl/tensor/signature.h reads the text), with defaults as values, and where the
+// arguments of a call go.
 #pragma once
 
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "tl/tensor/signature.h"
 #include "tl/value/value.h"
 
 namespace tl::lang {
 
-enum class ParamKind : u8 { Any, Tensor, Int, Float, Number, Bool, DType, Ints, String, List };
-
-std::string_view name_of(ParamKind kind);
+using tl::ParamKind;
 
 struct Parameter {
   std::string name;

@@ -49,6 +49,15 @@ class Printing : public ::testing::Test {
   Diagnostics diags;
 };
 
+TEST_F(Printing, CaretsStandUnderTheirTextBehindBytesThatAreNotUtf8) {
+  file = files.add("bad.tl", "// \x80\xbf \xed\xa0\x80 \xc0\x80 \u20ac here");
+  diags.report(DiagCode::DuplicateArgument, span(17, 21), "here");
+  EXPECT_EQ(render(diags, files),
+            "bad.tl:1:16: error[E0034]: argument 'here' is given twice\n"
+            "  1 | // ?? ??? ?? \u20ac here\n"
+            "    |                ^~~~\n");
+}
+
 TEST_F(Printing, ShowsTheLineCaretsLabelsAndNotes) {
   diags.report(DiagCode::DuplicateArgument, span(24, 26), "bb")
       .also(span(20, 21), "first given here")

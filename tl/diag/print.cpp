@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "tl/base/utf8.h"
+
 namespace tl {
 namespace {
 
@@ -22,18 +24,10 @@ std::string_view shown_char(std::string_view text, size_t at, size_t* length) {
   *length = 1;
   if (c == '\t') return " ";
   if (c < 0x20 || c == 0x7f) return "?";
-  if (c < 0x80) return text.substr(at, 1);
-  const size_t want = c >= 0xf0 && c < 0xf5 ? 4 : c >= 0xe0 && c < 0xf0 ? 3 : c >= 0xc2 && c < 0xe0 ? 2 : 0;
-  if (want == 0 || at + want > text.size()) return "?";
-  for (size_t i = 1; i < want; ++i) {
-    if ((static_cast<u8>(text[at + i]) & 0xc0u) != 0x80u) return "?";
-  }
-  if (c == 0xc2 && static_cast<u8>(text[at + 1]) < 0xa0) {  // C1 controls
-    *length = 2;
-    return "?";
-  }
-  *length = want;
-  return text.substr(at, want);
+  const utf8::Char found = utf8::decode(text, at);
+  *length = std::max(found.length, 1u);
+  const bool is_control = found.code >= 0x80 && found.code < 0xa0;
+  return found.length == 0 || is_control ? "?" : text.substr(at, found.length);
 }
 
 struct ShownLine {

@@ -1,15 +1,15 @@
 #include "tl/diag/source.h"
 
 #include <algorithm>
-#include <limits>
 
 #include "tl/base/check.h"
+#include "tl/base/utf8.h"
 
 namespace tl {
 
 FileId SourceFiles::add(std::string name, std::string text) {
   // The lexer refuses a file this large with a diagnostic; offsets must fit in any case.
-  if (text.size() > std::numeric_limits<u32>::max() / 2) text.resize(std::numeric_limits<u32>::max() / 2);
+  if (text.size() > kMaxBytes) text.resize(kMaxBytes);
   File& file = files_.emplace_back(File{std::move(name), std::move(text), {0}});
   for (size_t i = 0; i < file.text.size(); ++i) {
     if (file.text[i] == '\n') file.line_starts.push_back(static_cast<u32>(i + 1));
@@ -49,9 +49,7 @@ Location SourceFiles::locate(FileId file, u32 offset) const {
   offset = std::min(offset, static_cast<u32>(f.text.size()));
   const size_t line = line_of(f.line_starts, offset);
   u32 column = 1;
-  for (u32 i = f.line_starts[line]; i < offset; ++i) {
-    if ((static_cast<u8>(f.text[i]) & 0xc0u) != 0x80u) ++column;  // not inside a code point
-  }
+  for (u32 i = f.line_starts[line]; i < offset; ++column) i += std::max(utf8::decode(f.text, i).length, 1u);
   return {static_cast<u32>(line + 1), column};
 }
 

@@ -11,13 +11,15 @@
 
 namespace tl {
 
-// Both count from 1; a column counts code points.
+// Both count from 1; a column counts code points, and bytes that are not UTF-8 each.
 struct Location {
   u32 line = 1, column = 1;
 };
 
 class SourceFiles {
  public:
+  static constexpr size_t kMaxBytes = 0x7fffffff;  // of a text: offsets are u32
+
   // `name` is what messages print: a path as the user gave it, or "<stdin>".
   FileId add(std::string name, std::string text);
 

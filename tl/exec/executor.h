@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "tl/device/device.h"
+#include "tl/device/host_tensor.h"
 #include "tl/tensor/graph.h"
 
 namespace tl {
@@ -30,16 +31,6 @@ struct ExecStats {
   u64 plans_made = 0, plans_reused = 0;
   u64 commands = 0, batches = 0, nodes = 0;
   u64 kept_conversions = 0;  // steps that were not run again
-};
-
-// A tensor's values on the host, in row order.
-struct HostTensor {
-  TensorType type;
-  std::vector<std::byte> bytes;
-
-  i64 numel() const { return tl::numel(type.shape); }
-  double as_double(i64 i) const { return load_as_double(type.dtype, bytes.data(), i); }
-  i64 as_int(i64 i) const { return load_as_int(type.dtype, bytes.data(), i); }
 };
 
 class Executor {

@@ -1,27 +1,12 @@
-#include <cerrno>
-#include <cstdio>
-#include <cstring>
 #include <filesystem>
 #include <map>
 
+#include "tl/base/read_file.h"
 #include "tl/interp/interp.h"
 #include "tl/syntax/parser.h"
 
 namespace tl::interp {
 namespace {
-
-Result<std::string> read_source(const std::string& path) {
-  std::FILE* file = std::fopen(path.c_str(), "rb");
-  if (file == nullptr) return fail(Code::Io, "{}", std::strerror(errno));
-  std::string text;
-  char part[1 << 14];
-  for (size_t n; (n = std::fread(part, 1, sizeof part, file)) > 0;) text.append(part, n);
-  const bool failed = std::ferror(file) != 0;
-  const int reason = errno;
-  std::fclose(file);
-  if (failed) return fail(Code::Io, "{}", std::strerror(reason));
-  return text;
-}
 
 class Loader {
  public:
@@ -69,10 +54,9 @@ class Loader {
                     fmt::format("{} files import each other in a row", kMaxChain));
       return;
     }
-    Result<std::string> text = read_source(path);
+    Result<std::string> text = read_whole_file(path, SourceFiles::kMaxBytes);
     if (!text.ok()) {
-      diags_.report(DiagCode::ImportNotFound, import.path_span, import.path,
-                    fmt::format("{}: {}", path, text.error().message));
+      diags_.report(DiagCode::ImportNotFound, import.path_span, import.path, text.error().message);
       return;
     }
     const FileId file = files_.add(path, std::move(text).value());

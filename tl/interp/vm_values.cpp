@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "tl/base/utf8.h"
 #include "tl/builtins/convert.h"
 #include "tl/interp/vm.h"
 #include "tl/value/text.h"
@@ -28,7 +29,7 @@ bool Vm::prepare_for(Value* state, bool counts) {
   if (const auto* text = over.get_if<lang::String>()) {
     std::vector<Value> chars;
     for (std::string_view rest = text->text; !rest.empty();) {
-      const size_t size = lang::char_offset(rest, 1);
+      const size_t size = utf8::char_offset(rest, 1);
       chars.push_back(lang::make_string(std::string(rest.substr(0, size))));
       rest.remove_prefix(size);
     }
@@ -93,7 +94,7 @@ bool Vm::interpolate(const std::vector<TextPart>& parts, Value* values, Value& o
       continue;
     }
     std::string piece;
-    if (!take(lang::format_value(host_.executor, *values, part.spec), piece)) return false;
+    if (!take(lang::format_value(ctx_.reader(), *values, part.spec), piece)) return false;
     text += piece;
     values->clear();
     ++values;

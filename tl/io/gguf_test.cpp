@@ -11,6 +11,8 @@
 #include <iterator>
 #include <random>
 
+#include "tl/base/read_file.h"
+
 namespace tl {
 namespace {
 
@@ -466,8 +468,8 @@ TEST(GgufPaths, NoticesAFileCutShort) {
 }
 
 std::vector<u8> contents(const std::string& path) {
-  std::ifstream in(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(in), {}};
+  const std::string text = read_whole_file(path).value();
+  return {text.begin(), text.end()};
 }
 
 // Where the tensor data starts: cuts and flips are interesting before it.

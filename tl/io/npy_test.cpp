@@ -11,6 +11,8 @@
 #include <iterator>
 #include <memory>
 
+#include "tl/base/read_file.h"
+
 namespace tl {
 namespace {
 
@@ -21,8 +23,8 @@ std::string fixture(std::string_view name) {
 }
 
 std::vector<u8> contents(const std::string& path) {
-  std::ifstream in(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(in), {}};
+  const std::string text = read_whole_file(path).value();
+  return {text.begin(), text.end()};
 }
 
 template <typename T>

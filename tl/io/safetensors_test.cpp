@@ -7,6 +7,7 @@
 #include <fstream>
 #include <iterator>
 
+#include "tl/base/read_file.h"
 #include "tl/tensor/quant.h"
 
 namespace tl {
@@ -17,8 +18,7 @@ namespace fs = std::filesystem;
 const std::string kFolder = "tests/data/safetensors/";
 
 std::string contents(const std::string& path) {
-  std::ifstream in(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(in), {}};
+  return read_whole_file(path).value();
 }
 
 std::span<const u8> as_bytes(std::string_view text) {

@@ -2,6 +2,8 @@
 
 #include <unordered_map>
 
+#include "tl/ops/find_op.h"
+
 namespace tl {
 
 static constexpr const OpDef* kOps[] = {

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "tl/ops/find_op.h"
 #include "tl/ops/ops.h"
 #include "tl/sema/checker.h"
 

@@ -4,6 +4,7 @@
 #include <random>
 
 #include "tl/builtins/builtins.h"
+#include "tl/ops/find_op.h"
 #include "tl/ops/ops.h"
 
 namespace tl {

@@ -7,8 +7,8 @@
 #include <fstream>
 #include <map>
 #include <set>
-#include <sstream>
 
+#include "tl/base/read_file.h"
 #include "tl/builtins/builtins.h"
 #include "tl/diag/print.h"
 #include "tl/syntax/parser.h"
@@ -31,10 +31,7 @@ class Program {
       const bool is_std = import->path.starts_with("std/");
       const std::string target =
           (is_std ? fs::path(import->path) : fs::path(path).parent_path() / import->path).string();
-      std::ifstream in(target);
-      std::stringstream content;
-      content << in.rdbuf();
-      add(target, content.str());
+      add(target, read_whole_file(target).value());
     }
     trees_.push_back(std::move(tree));
   }
@@ -263,11 +260,8 @@ TEST(Sema, LetsThroughTheProgramsWeShip) {
     for (const auto& entry : fs::recursive_directory_iterator(folder)) {
       const std::string path = entry.path().string();
       if (entry.path().extension() != ".tl" || path.find("/errors/") != std::string::npos) continue;
-      std::ifstream in(path);
-      std::stringstream content;
-      content << in.rdbuf();
       Program program;
-      program.add(path, content.str());
+      program.add(path, read_whole_file(path).value());
       EXPECT_EQ(program.check(), "") << path;
       ++count;
     }

@@ -3,7 +3,8 @@
 #include <algorithm>
 #include <array>
 
-#include "tl/syntax/unicode.h"
+#include "tl/base/utf8.h"
+#include "tl/syntax/name_chars.h"
 
 namespace tl {
 namespace {
@@ -102,9 +103,9 @@ class Lexer {
     if (is_digit(c) || (c == '.' && is_digit(peek(1)) && !ends_operand_here())) return number();
     if (c == '"' || c == '\'') return string(1);
     if (escaped_quotes_ && c == '\\' && peek(1) == '"') return string(2);
-    const CodePoint point = decode_utf8(text_, at_);
+    const utf8::Char point = utf8::decode(text_, at_);
     if (point.length == 0) return invalid_bytes();
-    if (is_name_start(point.value)) return word();
+    if (is_name_start(point.code)) return word();
     const Spelling* best = nullptr;
     for (const Spelling& sign : kSigns) {
       if (sign.text[0] != text_[at_] || !text_.substr(at_).starts_with(sign.text)) continue;
@@ -145,7 +146,7 @@ class Lexer {
       skip_digits();
       if (fraction()) kind = TokenKind::Float;
       if (exponent()) kind = TokenKind::Float;
-      if (peek() == 'i' && !(at_ + 1 < text_.size() && is_name_part(decode_utf8(text_, at_ + 1).value))) {
+      if (peek() == 'i' && !(at_ + 1 < text_.size() && is_name_part(utf8::decode(text_, at_ + 1).code))) {
         ++at_;
         return push(TokenKind::Imaginary, begin);
       }
@@ -161,7 +162,7 @@ class Lexer {
   // "5." is a number, but "5..7" is a range and "5.sqrt()" a call; "5.e3" is a number.
   bool fraction() {
     if (peek() != '.' || peek(1) == '.') return false;
-    if (at_ + 1 < text_.size() && is_name_start(decode_utf8(text_, at_ + 1).value)) {
+    if (at_ + 1 < text_.size() && is_name_start(utf8::decode(text_, at_ + 1).code)) {
       const bool e = peek(1) == 'e' || peek(1) == 'E';
       const bool sign = peek(2) == '+' || peek(2) == '-';
       if (!e || !is_digit(peek(sign ? 3 : 2))) return false;
@@ -195,7 +196,7 @@ class Lexer {
       }
       if (quote == '\'' && c == '\n') break;  // probably an apostrophe: spoil no more than its line
       if (c == '\\' && at_ + 1 < text_.size()) ++at_;
-      const CodePoint point = decode_utf8(text_, at_);
+      const utf8::Char point = utf8::decode(text_, at_);
       if (point.length == 0) {
         bad_bytes();
       } else {
@@ -208,8 +209,8 @@ class Lexer {
 
   void skip_name() {
     while (at_ < text_.size()) {
-      const CodePoint point = decode_utf8(text_, at_);
-      if (point.length == 0 || !is_name_part(point.value)) break;
+      const utf8::Char point = utf8::decode(text_, at_);
+      if (point.length == 0 || !is_name_part(point.code)) break;
       at_ += point.length;
     }
   }
@@ -229,7 +230,7 @@ class Lexer {
   void bad_bytes() {
     const u32 begin = static_cast<u32>(at_);
     do ++at_;
-    while (at_ < text_.size() && decode_utf8(text_, at_).length == 0);
+    while (at_ < text_.size() && utf8::decode(text_, at_).length == 0);
     diags_.report(DiagCode::InvalidUtf8, span_from(begin),
                   fmt::format("{:02x}", static_cast<u8>(text_[begin])));
   }
@@ -238,15 +239,15 @@ class Lexer {
     space_ = true;
   }
 
-  void unexpected(u32 begin, CodePoint point) {
+  void unexpected(u32 begin, utf8::Char point) {
     std::string shown(text_.substr(begin, point.length));
-    if (point.value < 0x20 || (point.value >= 0x7f && point.value < 0xa0)) {
-      shown = fmt::format("\\u{{{:x}}}", point.value);
+    if (point.code < 0x20 || (point.code >= 0x7f && point.code < 0xa0)) {
+      shown = fmt::format("\\u{{{:x}}}", point.code);
     }
     Diagnostic& d = diags_.report(DiagCode::UnexpectedCharacter, span_from(begin), shown);
-    if (point.value == '#') d.note("a comment starts with '//'");
-    if (point.value == '&') d.note("'and' is written '&&' or 'and'");
-    if (point.value >= 0x2018 && point.value <= 0x201f) d.note("strings are written in straight quotes");
+    if (point.code == '#') d.note("a comment starts with '//'");
+    if (point.code == '&') d.note("'and' is written '&&' or 'and'");
+    if (point.code >= 0x2018 && point.code <= 0x201f) d.note("strings are written in straight quotes");
     space_ = true;
   }
 
@@ -292,10 +293,10 @@ bool is_keyword(TokenKind kind) {
 }
 
 bool is_name(std::string_view text) {
-  if (text.empty() || !is_name_start(decode_utf8(text, 0).value)) return false;
+  if (text.empty() || !is_name_start(utf8::decode(text, 0).code)) return false;
   for (size_t i = 0; i < text.size();) {
-    const CodePoint point = decode_utf8(text, i);
-    if (point.length == 0 || !(is_name_part(point.value) || text[i] == '\'')) return false;
+    const utf8::Char point = utf8::decode(text, i);
+    if (point.length == 0 || !(is_name_part(point.code) || text[i] == '\'')) return false;
     i += point.length;
   }
   return std::none_of(std::begin(kKeywords), std::end(kKeywords),

@@ -1,6 +1,7 @@
 // String literals: escapes, and the values to print inside them.
+#include "tl/base/utf8.h"
+#include "tl/syntax/name_chars.h"
 #include "tl/syntax/parser_impl.h"
-#include "tl/syntax/unicode.h"
 
 namespace tl {
 
@@ -109,16 +110,16 @@ void Parser::read_escape(StringCursor& c, std::string& out) {
   int digits = 0;
   if (kind == 'x') {
     for (; digits < 2 && hex_value(c.peek()) >= 0; ++digits) value = value * 16 + hex_value(c.text[c.at++]);
-    if (digits == 2 && value < 0x80) return append_utf8(out, value);
+    if (digits == 2 && value < 0x80) return utf8::append(out, value);
   } else if (kind == 'u' && c.peek() == '{') {
     ++c.at;
     for (; digits < 6 && hex_value(c.peek()) >= 0; ++digits) value = value * 16 + hex_value(c.text[c.at++]);
-    if (digits > 0 && c.peek() == '}' && is_scalar_value(value)) {
+    if (digits > 0 && c.peek() == '}' && utf8::is_scalar_value(value)) {
       ++c.at;
-      return append_utf8(out, value);
+      return utf8::append(out, value);
     }
   } else {
-    const CodePoint point = c.at - 1 < c.end ? decode_utf8(c.text, c.at - 1) : CodePoint{0, 1};
+    const utf8::Char point = c.at - 1 < c.end ? utf8::decode(c.text, c.at - 1) : utf8::Char{0, 1};
     if (point.length > 1) c.at = std::min(c.at - 1 + point.length, c.end);
   }
   complain(DiagCode::BadEscape, {file_, begin, c.at}, c.text.substr(begin, c.at - begin))
@@ -133,7 +134,7 @@ bool Parser::read_interpolation(StringCursor& c, ast::StringPart& part) {
   u32 i = 1;
   while (c.peek(i) == ' ') ++i;
   const char next = c.peek(i);
-  const CodePoint point = open + i < c.end ? decode_utf8(c.text, open + i) : CodePoint{};
+  const utf8::Char point = open + i < c.end ? utf8::decode(c.text, open + i) : utf8::Char{};
   const bool strict = i == 1;
   // A value holds no braces of its own, which keeps this linear.
   u32 close = open + 1, colon = 0;
@@ -149,7 +150,7 @@ bool Parser::read_interpolation(StringCursor& c, ast::StringPart& part) {
   part.span = {file_, open, open + 1};
   c.at = open + 1;
   const bool placeholder = strict && (next == '}' || next == ':');
-  const bool value = next == '(' || next == '-' || (next >= '0' && next <= '9') || is_name_start(point.value);
+  const bool value = next == '(' || next == '-' || (next >= '0' && next <= '9') || is_name_start(point.code);
   if (!placeholder && (!value || point.length == 0)) return true;
   if (!closed) {
     if (strict && !placeholder)

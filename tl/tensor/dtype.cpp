@@ -50,8 +50,7 @@ i64 row_bytes(DType dtype, i64 elements) {
 }
 
 DType promote(DType a, DType b) {
-  if (is_quantised(a)) a = DType::F32;
-  if (is_quantised(b)) b = DType::F32;
+  a = element_type(a), b = element_type(b);
   if (a == b) return a;
   if (is_float(a) != is_float(b)) return is_float(a) ? a : b;
   if (a == DType::Bool) return b;

@@ -41,6 +41,10 @@ inline bool is_int(DType t) {
 inline bool is_quantised(DType t) {
   return info(t).kind == DTypeClass::Quantised;
 }
+// What a program sees as an element's type: quantised blocks are read as float32.
+inline DType element_type(DType t) {
+  return is_quantised(t) ? DType::F32 : t;
+}
 
 // Bytes of one element; only for types whose block is one element.
 i64 size_of(DType dtype);

@@ -5,12 +5,12 @@
 
 #include <bit>
 #include <cstring>
-#include <fstream>
 #include <iterator>
 #include <string>
 #include <vector>
 
 #include "tl/base/half.h"
+#include "tl/base/read_file.h"
 
 namespace tl {
 namespace {
@@ -18,8 +18,7 @@ namespace {
 // The data of an .npy file of version 1 (reading them properly is io's, above this layer).
 template <typename T>
 std::vector<T> npy_data(const std::string& path) {
-  std::ifstream in(path, std::ios::binary);
-  const std::string all{std::istreambuf_iterator<char>(in), {}};
+  const std::string all = read_whole_file(path).value();
   if (all.size() < 10) return {};
   const size_t header = 10 + static_cast<u8>(all[8]) + 256u * static_cast<u8>(all[9]);
   std::vector<T> data((all.size() - header) / sizeof(T));

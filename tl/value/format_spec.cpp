@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstdio>
 
+#include "tl/base/utf8.h"
 #include "tl/value/text.h"
 
 namespace tl::lang {
@@ -22,7 +23,7 @@ class SpecParser {
 
   Result<FormatSpec> parse() {
     FormatSpec out;
-    const size_t fill = spec_.empty() ? 0 : char_offset(spec_, 1);
+    const size_t fill = spec_.empty() ? 0 : utf8::char_offset(spec_, 1);
     if (fill < spec_.size() && is_align(spec_[fill])) {
       out.fill = spec_.substr(0, fill);
       out.align = spec_[fill];
@@ -83,7 +84,7 @@ std::string repeated(const std::string& fill, i64 count) {
 std::string pad(const FormatSpec& spec, const std::string& sign, const std::string& body,
                 char default_align) {
   const char align = spec.align != 0 ? spec.align : default_align;
-  const i64 missing = spec.width - count_chars(sign) - count_chars(body);
+  const i64 missing = spec.width - utf8::count_chars(sign) - utf8::count_chars(body);
   if (missing <= 0) return sign + body;
   switch (align) {
     case '<':
@@ -240,7 +241,7 @@ Result<std::string> format_float(const FormatSpec& spec, f64 value) {
 
 Result<std::string> format_string(const FormatSpec& spec, std::string_view text) {
   if (spec.type != 0 && spec.type != 's') return wrong_type(spec, "a text");
-  if (spec.precision >= 0) text = text.substr(0, char_offset(text, spec.precision));
+  if (spec.precision >= 0) text = text.substr(0, utf8::char_offset(text, spec.precision));
   FormatSpec plain = spec;
   if (plain.align == '=') plain.align = '<';  // "{s:08}" pads text with zeros on the right, as Python does
   return pad(plain, "", std::string(text), '<');

@@ -104,7 +104,7 @@ std::string quoted_text(std::string_view text) {
 
 class Writer {
  public:
-  explicit Writer(Executor& executor) : executor_(executor) {}
+  explicit Writer(const ReadTensor& read) : read_(read) {}
 
   Result<void> write(const Value& value, int depth) {
     if (depth > kMaxNesting)
@@ -213,7 +213,7 @@ class Writer {
       text_ += fmt::format("[...] shape={} {}", to_string(tensor.shape()), name_of(tensor.dtype()));
       return {};
     }
-    TL_TRY(const HostTensor host, executor_.read(tensor));
+    TL_TRY(const HostTensor host, read_(tensor));
     if (tensor.rank() > 0) {
       text_ += tensor_text(host);
     } else if (tensor.dtype() == DType::Bool) {
@@ -228,15 +228,15 @@ class Writer {
     return {};
   }
 
-  Executor& executor_;
+  const ReadTensor& read_;
   std::string text_;
 };
 
 // A 0-d tensor as the number it is; anything else as it is.
-Result<Value> number_of(Executor& executor, const Value& value) {
+Result<Value> number_of(const ReadTensor& read, const Value& value) {
   const Tensor* tensor = tensor_of(value);
   if (tensor == nullptr || tensor->rank() > 0) return value;
-  TL_TRY(const HostTensor host, executor.read(*tensor));
+  TL_TRY(const HostTensor host, read(*tensor));
   if (tensor->dtype() == DType::Bool) return Value(host.as_int(0) != 0);
   if (is_float(tensor->dtype())) return Value(host.as_double(0));
   return Value(host.as_int(0));
@@ -244,16 +244,16 @@ Result<Value> number_of(Executor& executor, const Value& value) {
 
 }  // namespace
 
-Result<std::string> text_of(Executor& executor, const Value& value) {
-  Writer writer(executor);
+Result<std::string> text_of(const ReadTensor& read, const Value& value) {
+  Writer writer(read);
   TL_TRY_DO(writer.write(value, 0));
   return writer.take();
 }
 
-Result<std::string> format_value(Executor& executor, const Value& value, std::string_view spec) {
-  if (spec.empty()) return text_of(executor, value);
+Result<std::string> format_value(const ReadTensor& read, const Value& value, std::string_view spec) {
+  if (spec.empty()) return text_of(read, value);
   TL_TRY(const FormatSpec parsed, parse_format_spec(spec));
-  TL_TRY(const Value scalar, number_of(executor, value));
+  TL_TRY(const Value scalar, number_of(read, value));
   switch (scalar.tag()) {
     case Tag::Int:
       return format_int(parsed, scalar.as_int());
@@ -266,14 +266,15 @@ Result<std::string> format_value(Executor& executor, const Value& value, std::st
       break;
   }
   if (const Tensor* tensor = tensor_of(scalar); tensor != nullptr && parsed.is_precision_only()) {
-    TL_TRY(const HostTensor host, executor.read(*tensor));
+    TL_TRY(const HostTensor host, read(*tensor));
     return tensor_text(host, parsed.precision);
   }
-  TL_TRY(const std::string text, text_of(executor, scalar));
+  TL_TRY(const std::string text, text_of(read, scalar));
   return format_string(parsed, text);
 }
 
-Result<std::string> format_text(Executor& executor, std::string_view format, std::span<const Value> values) {
+Result<std::string> format_text(const ReadTensor& read, std::string_view format,
+                                std::span<const Value> values) {
   std::string out;
   size_t used = 0;
   for (size_t at = 0; at < format.size(); ++at) {
@@ -288,8 +289,7 @@ Result<std::string> format_text(Executor& executor, std::string_view format, std
                   used == 1 ? "" : "s");
     }
     const std::string_view spec = format.substr(at + 1, close - at - 1);
-    TL_TRY(const std::string text,
-           format_value(executor, values[used++], spec.empty() ? spec : spec.substr(1)));
+    TL_TRY(const std::string text, format_value(read, values[used++], spec.empty() ? spec : spec.substr(1)));
     out += text;
     at = close;
   }

@@ -195,31 +195,4 @@ Result<bool> equal(const Value& a, const Value& b) {
   return equal_at(a, b, 0);
 }
 
-// Bytes of the character that starts `text`: 1 for whatever is not well-formed UTF-8.
-static size_t char_bytes(std::string_view text) {
-  const auto lead = static_cast<u8>(text[0]);
-  const size_t size = lead < 0x80                   ? 1
-                      : lead >= 0xf0 && lead < 0xf8 ? 4
-                      : lead >= 0xe0                ? 3
-                      : lead >= 0xc0                ? 2
-                                                    : 1;
-  if (lead >= 0xf8 || size > text.size()) return 1;
-  for (size_t i = 1; i < size; ++i) {
-    if ((static_cast<u8>(text[i]) & 0xc0) != 0x80) return 1;
-  }
-  return size;
-}
-
-i64 count_chars(std::string_view text) {
-  i64 count = 0;
-  for (size_t at = 0; at < text.size(); at += char_bytes(text.substr(at))) ++count;
-  return count;
-}
-
-size_t char_offset(std::string_view text, i64 index) {
-  size_t at = 0;
-  for (; index > 0 && at < text.size(); --index) at += char_bytes(text.substr(at));
-  return at;
-}
-
 }  // namespace tl::lang

@@ -200,9 +200,4 @@ const Tensor* tensor_of(const Value& value);
 // by item, functions and models by identity. Fails on tensors inside and beyond kMaxNesting.
 Result<bool> equal(const Value& a, const Value& b);
 
-// Characters of a text: offsets of code points; a byte that is not UTF-8 counts as one.
-i64 count_chars(std::string_view text);
-// The byte offset of character `index`, which is within [0, count_chars].
-size_t char_offset(std::string_view text, i64 index);
-
 }  // namespace tl::lang

@@ -286,7 +286,7 @@ Result<Labelled> Steps::contracted(const Labelled& left, const Labelled& right, 
 // The result's type after input `i`: counts of truth values, floats of quantised blocks, else as
 // element-wise.
 DType joined_type(size_t i, DType so_far, DType found) {
-  const DType t = found == DType::Bool ? DType::I64 : is_quantised(found) ? DType::F32 : found;
+  const DType t = found == DType::Bool ? DType::I64 : element_type(found);
   return i == 0 ? t : promote(so_far, t);
 }
 

@@ -1,5 +1,6 @@
 // Random chains of element-wise ops: run as one program and op by op, the same bits.
 #include "tl/ops/elementwise/fused.h"
+#include "tl/ops/find_op.h"
 
 #include <gtest/gtest.h>
 

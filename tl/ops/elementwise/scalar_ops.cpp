@@ -15,10 +15,6 @@ constexpr ScalarInfo kTable[] = {
 #undef TL_TERNARY
 };
 
-DType plain(DType t) {
-  return is_quantised(t) ? DType::F32 : t;
-}
-
 Result<TensorType> infer(const InferContext& c, ScalarCode code) {
   InlineVector<DType, 3> dtypes;
   TensorType out;
@@ -111,7 +107,7 @@ double fused_cost(const KernelCall& call) {
 
 const OpDef op_fused = {
     .name = "fused",
-    .signature = "(x: tensor..., program: ints) -> tensor",
+    .signature = "(program: ints, x: tensor...) -> tensor",
     .doc = "A chain of element-wise ops as one command.",
     .infer = infer_fused,
     .layout = Layout::Any,
@@ -131,7 +127,7 @@ DType compute_dtype(ScalarCode code, std::span<const DType> args, DType named) {
   const ScalarRule rule = info(code).rule;
   if (rule == ScalarRule::Cast) return named;
   if (rule == ScalarRule::Logical) return DType::Bool;
-  DType t = plain(args[rule == ScalarRule::Select ? 1 : 0]);
+  DType t = element_type(args[rule == ScalarRule::Select ? 1 : 0]);
   for (size_t i = rule == ScalarRule::Select ? 2 : 1; i < args.size(); ++i) t = promote(t, args[i]);
   if (rule == ScalarRule::Float && !is_float(t)) return DType::F32;
   if (rule == ScalarRule::Number && t == DType::Bool) return DType::I64;

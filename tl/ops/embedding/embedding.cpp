@@ -17,7 +17,7 @@ static Result<TensorType> infer_embedding(const InferContext& c) {
   if (ids.rank() == kMaxRank) return fail(Code::BadProgram, "more than {} dimensions", kMaxRank);
   Shape shape = ids.shape;
   shape.push_back(table.shape[1]);
-  return TensorType{is_quantised(table.dtype) ? DType::F32 : table.dtype, shape};
+  return TensorType{element_type(table.dtype), shape};
 }
 
 // Copies the rows that this part's ids ask for; a unit is one id. Nothing is computed, so it is the oracle

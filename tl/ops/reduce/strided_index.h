@@ -74,10 +74,6 @@ inline Result<int> checked_axis(i64 axis, const Shape& shape) {
   return *a;
 }
 
-// What a program sees as an element's type: quantised blocks are read as float32.
-inline DType element_type(DType t) {
-  return is_quantised(t) ? DType::F32 : t;
-}
 // Floats keep their type; whole numbers and truth values are computed and returned as float32.
 inline DType float_result(DType t) {
   return is_float(t) ? t : DType::F32;

@@ -11,10 +11,6 @@ Result<int> checked_axis(i64 axis, const Shape& shape) {
   return fail(Code::BadProgram, "axis {} is out of range for {}", axis, to_string(shape));
 }
 
-DType plain(DType t) {
-  return is_quantised(t) ? DType::F32 : t;
-}
-
 i64 row_units(const KernelCall& call) {
   return call.out.rows();
 }
@@ -66,14 +62,14 @@ Rows rows_of(const KernelCall& call) {
 Result<TensorType> infer_concat(const InferContext& c) {
   const TensorType &a = c.input(0), &b = c.input(1);
   TL_TRY(const int axis, checked_axis(c.attrs().int_at(0), a.shape));
-  if (plain(a.dtype) != plain(b.dtype)) {
+  if (element_type(a.dtype) != element_type(b.dtype)) {
     return fail(Code::BadProgram, "cannot join {} and {}: the types differ", to_string(a), to_string(b));
   }
   if (!agree_besides(axis, a.shape, b.shape)) {
     return fail(Code::BadProgram, "cannot join {} and {} along axis {}: other dims differ",
                 to_string(a.shape), to_string(b.shape), axis);
   }
-  TensorType out{plain(a.dtype), a.shape};
+  TensorType out{element_type(a.dtype), a.shape};
   for (int i = 0; i < a.rank(); ++i) {
     const i64 x = a.shape[i], y = b.shape[i];
     if (i == axis)
@@ -125,7 +121,7 @@ Result<TensorType> infer_index_select(const InferContext& c) {
   TL_TRY_DO(want_whole(index));
   if (index.rank() != 1)
     return fail(Code::BadProgram, "found an index of shape {}, want one axis", to_string(index.shape));
-  TensorType out{plain(x.dtype), x.shape};
+  TensorType out{element_type(x.dtype), x.shape};
   out.shape[axis] = index.shape[0];
   return out;
 }
@@ -159,7 +155,7 @@ Result<TensorType> infer_gather(const InferContext& c) {
     return fail(Code::BadProgram, "cannot gather from {} with an index of {} along axis {}",
                 to_string(x.shape), to_string(index.shape), axis);
   }
-  TensorType out{plain(x.dtype), index.shape};
+  TensorType out{element_type(x.dtype), index.shape};
   for (int i = 0; i < x.rank(); ++i) {
     if (i != axis && out.shape[i] == kUnknownDim) out.shape[i] = x.shape[i];
   }

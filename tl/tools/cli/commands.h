@@ -39,7 +39,6 @@ int devices(bool json);
 int version(bool json);
 
 // --- shared helpers ---
-Result<std::string> read_all(std::FILE* in, const std::string& name);
 bool wants_colour();
 
 }  // namespace tl::cli

@@ -87,14 +87,6 @@ int report(const Error& error) {
   return exit_code_of(error.code);
 }
 
-Result<std::string> read_all(std::FILE* in, const std::string& name) {
-  std::string text;
-  char buffer[1 << 16];
-  for (size_t n; (n = std::fread(buffer, 1, sizeof buffer, in)) > 0;) text.append(buffer, n);
-  if (std::ferror(in) != 0) return fail(Code::Io, "cannot read {}", name);
-  return text;
-}
-
 int run_program(const RunArgs& args) {
   catch_interrupts();
   const bool terminal = isatty(STDIN_FILENO) == 1 && isatty(STDOUT_FILENO) == 1;

@@ -5,10 +5,11 @@
 #include <sstream>
 
 #include "tl/api/paths.h"
+#include "tl/base/read_file.h"
 #include "tl/io/gguf.h"
-#include "tl/io/tokenizer/tokenizer.h"
-#include "tl/io/tokenizer/tokenizer_json.h"
-#include "tl/io/tokenizer/tokenizer_metadata.h"
+#include "tl/text/tokenizer/tokenizer.h"
+#include "tl/text/tokenizer/tokenizer_json.h"
+#include "tl/text/tokenizer/tokenizer_metadata.h"
 #include "tl/tools/cli/commands.h"
 
 namespace tl::cli {
@@ -20,12 +21,8 @@ constexpr auto kReplaceInvalid = ordered_json::error_handler_t::replace;
 Result<Tokenizer> open_tokenizer(const std::string& model) {
   TL_TRY(const std::string path, find_model(model));
   if (path.ends_with(".json")) {
-    std::FILE* in = std::fopen(path.c_str(), "rb");
-    if (in == nullptr) return fail(Code::Io, "cannot read {}", path);
-    Result<std::string> text = read_all(in, path);
-    std::fclose(in);
-    TL_TRY_DO(text.ok() ? Result<void>() : Result<void>(text.error()));
-    TL_TRY(TokenizerSpec spec, read_tokenizer_json(text.value()));
+    TL_TRY(const std::string text, read_whole_file(path));
+    TL_TRY(TokenizerSpec spec, read_tokenizer_json(text));
     return Tokenizer::create(std::move(spec));
   }
   TL_TRY(const auto file, GgufFile::open(path));
@@ -65,7 +62,7 @@ Result<std::vector<TokenId>> parse_ids(const std::string& text, bool json) {
 
 Result<void> print_tokens(const std::string& model, bool json, bool special) {
   TL_TRY(const Tokenizer tokenizer, open_tokenizer(model));
-  TL_TRY(const std::string text, read_all(stdin, "standard input"));
+  TL_TRY(const std::string text, read_whole_file(stdin, "standard input"));
   TL_TRY(const std::vector<TokenId> ids, tokenizer.encode(text, {.parse_special = special}));
   if (json) {
     ordered_json out{{"tokens", ids}, {"pieces", ordered_json::array()}};
@@ -80,7 +77,7 @@ Result<void> print_tokens(const std::string& model, bool json, bool special) {
 
 Result<void> print_text(const std::string& model, bool json) {
   TL_TRY(const Tokenizer tokenizer, open_tokenizer(model));
-  TL_TRY(const std::string input, read_all(stdin, "standard input"));
+  TL_TRY(const std::string input, read_whole_file(stdin, "standard input"));
   TL_TRY(const std::vector<TokenId> ids, parse_ids(input, json));
   TL_TRY(const std::string text, tokenizer.decode(ids));
   if (json) {

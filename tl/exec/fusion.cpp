@@ -81,7 +81,7 @@ Attrs fused_attrs(const Snapshot& s, std::span<const i32> nodes, std::span<const
   std::vector<std::pair<SourceRef, int>> numbers;  // of the values, as the program counts them
   for (const SourceRef input : inputs) {
     const DType dtype = s.node_of(input).type.dtype;
-    numbers.emplace_back(input, builder.add_input(is_quantised(dtype) ? DType::F32 : dtype));
+    numbers.emplace_back(input, builder.add_input(element_type(dtype)));
   }
   for (const i32 index : nodes) {
     const SnapshotItem& item = s.items[static_cast<size_t>(index)];

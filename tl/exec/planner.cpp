@@ -168,10 +168,11 @@ class Planner {
     bool operator==(const Place&) const = default;
   };
 
-  // Whose memory an item lies in.
+  // Whose memory an item lies in; none for leaves and what has no memory.
   Place owner_of(SourceRef base) const {
     if (is_leaf(base)) return {};
     const i32 step = plan_->step_of_node[static_cast<size_t>(base)];
+    if (step < 0) return {};  // computed inside another's pass
     const auto& outputs = plan_->steps[static_cast<size_t>(step)].outputs;
     for (i32 k = 0; k < outputs.size(); ++k) {
       if (outputs[k].node == base) return {step, k};

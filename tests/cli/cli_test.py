@@ -4,9 +4,11 @@ import argparse
 import json
 import os
 import pathlib
+import signal
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -104,6 +106,56 @@ class ExitCodes(unittest.TestCase):
             for size in (0, 3, 24, 100, 1000, len(whole) // 2, len(whole) - 1):
                 path.write_bytes(whole[:size])
                 self.check(3, "generate", path, "--tokens", "1", contains=str(path))
+
+
+class Signals(unittest.TestCase):
+    """The first Ctrl-C or SIGTERM ends any run, whatever it is doing, and soon."""
+    SOON = 0.1 + 0.5  # seconds; half of one for a machine that has other things to do
+
+    def end(self, program, signals, args=()):
+        # A program says on standard error when it is where the signal is to find it.
+        with tempfile.NamedTemporaryFile("w", suffix=".tl") as file:
+            file.write(program)
+            file.flush()
+            with subprocess.Popen([TL, "run", *args, file.name], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
+                                  stderr=subprocess.PIPE) as process:
+                self.assertEqual(process.stderr.readline(), b"ready\n")
+                time.sleep(0.05)
+                start = time.monotonic()
+                for which in signals:
+                    process.send_signal(which)
+                    time.sleep(0.02)
+                code = process.wait(30)
+                self.assertLess(time.monotonic() - start, self.SOON, program)
+                return code, process.stderr.read().decode()
+
+    PROGRAMS = {
+        "host loop": "eprint(\"ready\")\nloop { let x = 1 }",
+        "calls": "fn f(n) { if n == 0 { return 0 }\n return f(n - 1) + f(n - 1) }\neprint(\"ready\")\nf(60)",
+        "sort": "let xs = range(300000).map(|i| (i * 7919) % 300007)\neprint(\"ready\")\nloop { sorted(xs) }",
+        "fold": "eprint(\"ready\")\nloop { fold(range(1000000), 0, max) }",
+        "text": "let s = \"\"\neprint(\"ready\")\nloop { s = s + \"abcdefgh\"; if len(s) > 100000 { s = \"\" } }",
+        "output": "eprint(\"ready\")\nloop { print(\"abcdefgh\") }",
+        "input": "eprint(\"ready\")\ninput(\"more: \")",
+        "tensors": "let w = randn([256, 256])\nlet x = w\neprint(\"ready\")\nloop { x = softmax(x @ w) }",
+        "large product": "let w = ones([3000, 3000])\neprint(\"ready\")\nloop { wait(w @ w) }",
+        "tasks": "fn f() { loop { let x = 1 } }\neprint(\"ready\")\npar_map(range(8), |i| f())",
+    }
+
+    def test_the_first_ends_it(self):
+        for name, program in self.PROGRAMS.items():
+            for which, code in ((signal.SIGINT, 130), (signal.SIGTERM, 143)):
+                with self.subTest(name, signal=which):
+                    got, said = self.end(program, [which])
+                    self.assertEqual(got, code, said)
+                    self.assertIn("interrupted", said)
+
+    def test_what_asks_gets_the_first(self):
+        program = "eprint(\"ready\")\nloop { if interrupted() { eprint(\"asked\"); loop { let x = 1 } } }"
+        code, said = self.end(program, [signal.SIGINT, signal.SIGINT, signal.SIGINT])
+        self.assertEqual(code, 130)
+        self.assertIn("asked", said)
+        self.assertEqual(self.end(program, [signal.SIGTERM])[0], 143)
 
 
 class Json(unittest.TestCase):

@@ -11,6 +11,7 @@ struct Transcript {
 };
 
 // `path` is where the program would lie: its imports are relative to it.
-Transcript run_text(const std::string& path, const std::string& text, const std::string& device);
+Transcript run_text(const std::string& path, const std::string& text, const std::string& device,
+                    int threads = 2);
 
 }  // namespace tl

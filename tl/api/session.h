@@ -1,7 +1,6 @@
 // One program's run or check, from a file name to an exit code: what every tool of tl is made of.
 #pragma once
 
-#include <atomic>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -15,6 +14,10 @@
 
 namespace tl {
 
+namespace lang {
+struct Interrupts;
+}
+
 struct SessionOptions {
   DeviceOptions device;
   ExecOptions exec;
@@ -24,7 +27,7 @@ struct SessionOptions {
 // What a run leaves to its caller.
 struct SessionHooks {
   std::function<std::optional<std::string>(const std::string& prompt)> ask;
-  std::atomic<int>* interrupts = nullptr;
+  lang::Interrupts* interrupts = nullptr;
 };
 
 // How a run ended. Messages are complete (file, line, source, trace), ready to be printed.

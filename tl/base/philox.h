@@ -31,6 +31,13 @@ constexpr PhiloxWords philox(u64 seed, u64 position, u64 block) {
                     {static_cast<u32>(seed), static_cast<u32>(seed >> 32)});
 }
 
+// The seed of the stream `number` beside that of `seed`. The last block of a draw, which no draw is long
+// enough to reach, is kept for it.
+constexpr u64 philox_substream(u64 seed, u64 number) {
+  const PhiloxWords words = philox(seed, number, ~u64{0});
+  return u64{words[1]} << 32 | words[0];
+}
+
 // In [0, 1) and in (0, 1], the latter for logarithms; 24 bits, exact in float32.
 constexpr float philox_unit_f32(u32 word) {
   return static_cast<float>(word >> 8) * 0x1p-24f;

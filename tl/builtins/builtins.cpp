@@ -41,8 +41,9 @@ void parse_row(Builtin& row) {
 
 Table make_table() {
   Table table;
-  for (const auto family : {io_natives(), list_natives(), model_natives(), runtime_natives(),
-                            scalar_natives(), string_natives(), system_natives(), tensor_natives()}) {
+  for (const auto family :
+       {io_natives(), list_natives(), model_natives(), runtime_natives(), scalar_natives(), string_natives(),
+        system_natives(), task_natives(), tensor_natives()}) {
     table.rows.insert(table.rows.end(), family.begin(), family.end());
   }
   const size_t natives = table.rows.size();
@@ -103,6 +104,13 @@ bool is_place(std::string_view name) {
   static constexpr std::string_view kPlaces[] = {"positions", "position", "ids",     "index",
                                                  "indices",   "tokens",   "lengths", "start"};
   return std::find(std::begin(kPlaces), std::end(kPlaces), name) != std::end(kPlaces);
+}
+
+// A default that this thread may count references of: the table's own are shared by all.
+Value own_default(const Parameter& p) {
+  if (const auto* text = p.default_value.get_if<String>()) return make_string(text->text);
+  TL_DCHECK(!p.default_value.is_object(), "a default that is an object");
+  return p.default_value;
 }
 
 Result<void> add_attribute(CallContext& ctx, const Value& value, ParamKind kind, Attrs& attrs) {
@@ -190,7 +198,7 @@ Result<Value> call_builtin(const Builtin& builtin, CallContext& ctx, std::span<V
   for (size_t i = 0; i < args.size(); ++i) {
     const Parameter& p = parameter_at(builtin.parsed, i);
     if (args[i].is_empty()) {
-      args[i] = p.default_value;
+      args[i] = own_default(p);
     } else if (p.kind != ParamKind::Any) {
       auto converted = convert(ctx, args[i], p.kind);
       if (!converted.ok()) return argument_error(builtin, i, std::move(converted).error());

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "tl/builtins/interrupts.h"
 #include "tl/exec/executor.h"
 #include "tl/value/text.h"
 #include "tl/value/value.h"
@@ -58,10 +59,11 @@ struct Host {
   Executor& executor;
   Output& out;
   Output& err;
-  std::FILE* in = stdin;
+  std::FILE* in = stdin;               // null in a task
   std::vector<std::string> args = {};  // what args() gives
-  // How often Ctrl-C was pressed and not yet asked for; the signal handler counts up, interrupted() takes.
-  std::atomic<int>* interrupts = nullptr;
+  Interrupts* interrupts = nullptr;    // null: nobody can interrupt
+  // Set when a task is to end: nobody will look at what it computes. Null: this is no task.
+  const std::atomic<bool>* stop = nullptr;
   // A line typed at a prompt, with editing where there is a terminal; empty at the end of input.
   std::function<std::optional<std::string>(const std::string& prompt)> ask = {};
 };
@@ -75,11 +77,21 @@ struct CallContext {
   Span span = {};
   // Calls a function value; set by the interpreter.
   std::function<Result<Value>(const Value& function, std::span<const Value> args)> call = {};
+  // Tasks: functions that run on threads of their own (tl/builtins/task.h); set by the interpreter.
+  std::function<Result<Value>(const Value& function, std::span<const Value> args)> spawn = {};
+  std::function<Result<Value>(const Value& task)> join = {};
+  std::function<Result<Value>(std::span<const Value> items, const Value& function)> par_map = {};
   std::optional<int> exit_code = {};  // set by exit(), together with a failure that unwinds
 
   Executor& executor() { return host.executor; }
   // For printing, which sees no executor.
   ReadTensor reader() { return read_with(host.executor); }
+  // For builtins that work for long: fails once the program, or the task, is to end.
+  Result<void> go_on() const {
+    const bool ends = (host.interrupts != nullptr && host.interrupts->is_over()) ||
+                      (host.stop != nullptr && host.stop->load(std::memory_order_relaxed));
+    return ends ? Result<void>(fail(Code::Interrupted, "interrupted")) : Result<void>();
+  }
 };
 
 }  // namespace tl::lang

@@ -14,6 +14,7 @@ std::span<const Builtin> runtime_natives();
 std::span<const Builtin> scalar_natives();
 std::span<const Builtin> string_natives();
 std::span<const Builtin> system_natives();
+std::span<const Builtin> task_natives();
 std::span<const Builtin> tensor_natives();
 
 // The op `name` on plain numbers, as a float; null if it has no such meaning.

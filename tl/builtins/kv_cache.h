@@ -1,6 +1,6 @@
-// The keys and values of a model's past positions, one pair of tensors a layer, that grow in place. A
-// program's `b = a` makes a cache of its own; both share what was there, and neither sees what the other
-// appends.
+// The keys and values of a model's past positions, one pair of tensors a layer, that grow in place. Shared
+// and mutable, as a list: `b = a` makes b another name of the same cache. A copy shares what is there, and
+// neither sees what the other appends.
 #pragma once
 
 #include "tl/builtins/context.h"

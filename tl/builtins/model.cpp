@@ -79,15 +79,14 @@ Result<Value> tokenizer_field(const Tokenizer& tokenizer, std::string_view name)
 
 Result<Value> open_model(const std::string& path) {
   TL_TRY(std::shared_ptr<const GgufFile> file, GgufFile::open(path));
-  auto* model = new Model;
-  Value value(model);
-  model->file = std::move(file);
-  for (const GgufTensor& tensor : model->file->tensors()) add_to_tree(model->root, tensor);
-  return value;
+  auto data = std::make_shared<ModelData>();
+  data->file = std::move(file);
+  for (const GgufTensor& tensor : data->file->tensors()) add_to_tree(data->root, tensor);
+  return Value(new Model(std::move(data)));
 }
 
 ModelNode* find_node(Model& model, std::string_view name) {
-  ModelNode* node = &model.root;
+  ModelNode* node = &model.data->root;
   while (true) {
     const size_t dot = name.find('.');
     const auto it = node->children.find(name.substr(0, dot));
@@ -99,13 +98,16 @@ ModelNode* find_node(Model& model, std::string_view name) {
 }
 
 Result<Tensor> load_tensor(CallContext& ctx, Model& model, ModelNode& node) {
-  if (node.loaded) return node.loaded;
-  TL_TRY(const GgufTensor* tensor, model.file->get_tensor(node.tensor->name));
-  const auto bytes = std::as_bytes(model.file->bytes(*tensor));
-  const auto owner = std::const_pointer_cast<GgufFile>(model.file);
+  if (node.is_loaded.load(std::memory_order_acquire)) return node.loaded;
+  const std::lock_guard lock(model.data->mutex);
+  if (node.is_loaded.load(std::memory_order_relaxed)) return node.loaded;
+  TL_TRY(const GgufTensor* tensor, model.file().get_tensor(node.tensor->name));
+  const auto bytes = std::as_bytes(model.file().bytes(*tensor));
+  const auto owner = std::const_pointer_cast<GgufFile>(model.data->file);
   TL_TRY(std::shared_ptr<Buffer> buffer, ctx.executor().device().import_host(bytes, owner));
   const TensorType type{*tensor->dtype, tensor->shape};
   node.loaded = constant(type, Placement{std::move(buffer), contiguous_strides(type.shape), 0});
+  node.is_loaded.store(true, std::memory_order_release);
   return node.loaded;
 }
 
@@ -121,9 +123,13 @@ Result<Tensor> model_path_tensor(CallContext& ctx, const Value& path) {
 Result<Value> model_tokenizer(const Value& value) {
   Model& model = value.as<Model>();
   if (model.tokenizer.is_empty()) {
-    TL_TRY(TokenizerSpec spec, read_tokenizer_spec(*model.file));
-    TL_TRY(Tokenizer tokenizer, Tokenizer::create(std::move(spec)));
-    model.tokenizer = Value(new TokenizerValue(std::make_shared<const Tokenizer>(std::move(tokenizer))));
+    const std::lock_guard lock(model.data->mutex);
+    if (model.data->tokenizer == nullptr) {
+      TL_TRY(TokenizerSpec spec, read_tokenizer_spec(model.file()));
+      TL_TRY(Tokenizer tokenizer, Tokenizer::create(std::move(spec)));
+      model.data->tokenizer = std::make_shared<const Tokenizer>(std::move(tokenizer));
+    }
+    model.tokenizer = Value(new TokenizerValue(model.data->tokenizer));
   }
   return model.tokenizer;
 }
@@ -133,17 +139,17 @@ Result<Value> model_field(CallContext& ctx, const Value& object, std::string_vie
     return tokenizer_field(*tokenizer->tokenizer, name);
   if (const auto* path = object.get_if<ModelPath>()) return enter(ctx, path->model, path->node, name);
   Model& model = object.as<Model>();
-  if (model.root.children.find(name) == model.root.children.end()) {
+  if (model.data->root.children.find(name) == model.data->root.children.end()) {
     if (name == "metadata") return Value(new Metadata(object));
     if (name == "tokenizer") return model_tokenizer(object);
-    if (name == "path") return make_string(model.file->path());
-    if (name == "file_size" || name == "bytes") return Value(static_cast<i64>(model.file->file_size()));
+    if (name == "path") return make_string(model.file().path());
+    if (name == "file_size" || name == "bytes") return Value(static_cast<i64>(model.file().file_size()));
     if (name == "chat_template") {
-      const GgufValue* text = model.file->find("tokenizer.chat_template");
+      const GgufValue* text = model.file().find("tokenizer.chat_template");
       return make_string(std::string(text != nullptr ? text->as_string().value_or("") : ""));
     }
   }
-  return enter(ctx, object, model.root, name);
+  return enter(ctx, object, model.data->root, name);
 }
 
 Result<Value> model_path_index(CallContext& ctx, const Value& path, i64 index) {
@@ -153,7 +159,7 @@ Result<Value> model_path_index(CallContext& ctx, const Value& path, i64 index) {
 
 Result<Value> metadata_get(CallContext&, const Value& metadata, const Value& key, const Value& fallback) {
   TL_TRY(const std::string_view name, to_text(key));
-  const GgufFile& file = *metadata.as<Metadata>().model.as<Model>().file;
+  const GgufFile& file = metadata.as<Metadata>().model.as<Model>().file();
   if (const GgufValue* value = file.find(name)) return value_of(*value);
   if (!fallback.is_empty()) return fallback;
   std::vector<std::string_view> keys;

@@ -1,9 +1,12 @@
 // Models as programs see them: model.blk[0].attn_q.weight, model.metadata["..."], model.tokenizer. Tensors
-// become constants over the mapped file when they are first asked for.
+// become constants over the mapped file when they are first asked for. What lies behind the values is shared
+// by all threads of a program.
 #pragma once
 
+#include <atomic>
 #include <map>
 #include <memory>
+#include <mutex>
 
 #include "tl/builtins/context.h"
 #include "tl/io/gguf.h"
@@ -17,12 +20,21 @@ struct ModelNode {
   std::string path;
   std::map<std::string, std::unique_ptr<ModelNode>, std::less<>> children;
   const GgufTensor* tensor = nullptr;
-  Tensor loaded;
+  Tensor loaded;  // once is_loaded; written under ModelData::mutex
+  std::atomic<bool> is_loaded{false};
+};
+
+struct ModelData {
+  std::shared_ptr<const GgufFile> file;
+  ModelNode root;
+  std::mutex mutex;  // over the two that come late
+  std::shared_ptr<const Tokenizer> tokenizer;
 };
 
 struct Model : ObjectOf<ObjectKind::Model> {
-  std::shared_ptr<const GgufFile> file;
-  ModelNode root;
+  explicit Model(std::shared_ptr<ModelData> d) : data(std::move(d)) {}
+  const GgufFile& file() const { return *data->file; }
+  const std::shared_ptr<ModelData> data;
   Value tokenizer;  // Empty until asked for
 };
 // "blk.0.attn_q", on the way to a tensor.
@@ -40,6 +52,8 @@ struct TokenizerValue : ObjectOf<ObjectKind::Tokenizer> {
   const std::shared_ptr<const Tokenizer> tokenizer;
 };
 struct StreamDecoderValue : ObjectOf<ObjectKind::StreamDecoder> {
+  StreamDecoderValue(std::shared_ptr<const Tokenizer> t, StreamDecoder d)
+      : tokenizer(std::move(t)), decoder(std::move(d)) {}
   StreamDecoderValue(std::shared_ptr<const Tokenizer> t, DecodeOptions options)
       : tokenizer(std::move(t)), decoder(*tokenizer, options) {}
   const std::shared_ptr<const Tokenizer> tokenizer;

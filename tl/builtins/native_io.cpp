@@ -66,6 +66,7 @@ Result<Value> native_ewrite(CallContext& ctx, std::span<Value> args) {
 
 // A line without its end; empty() at the end of input.
 Result<std::optional<std::string>> read_line(CallContext& ctx) {
+  if (ctx.host.in == nullptr) return fail(Code::BadProgram, "a task cannot read standard input");
   TL_TRY_DO(ctx.host.out.flush());
   char* line = nullptr;
   size_t capacity = 0;
@@ -76,6 +77,8 @@ Result<std::optional<std::string>> read_line(CallContext& ctx) {
     while (!out->empty() && (out->back() == '\n' || out->back() == '\r')) out->pop_back();
   }
   std::free(line);
+  if (size < 0 && std::ferror(ctx.host.in) != 0)
+    std::clearerr(ctx.host.in);  // Ctrl-C: what follows can be read
   return out;
 }
 
@@ -183,7 +186,7 @@ Result<Value> native_time_now(CallContext&, std::span<Value>) {
 }
 
 Result<Value> native_interrupted(CallContext& ctx, std::span<Value>) {
-  return Value(ctx.host.interrupts != nullptr && ctx.host.interrupts->exchange(0) > 0);
+  return Value(ctx.host.interrupts != nullptr && ctx.host.interrupts->take());
 }
 
 Result<Value> native_cleanup(CallContext&, std::span<Value>) {

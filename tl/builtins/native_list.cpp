@@ -195,8 +195,12 @@ Result<Value> native_reversed(CallContext& ctx, std::span<Value> args) {
 Result<Value> native_sorted(CallContext& ctx, std::span<Value> args) {
   TL_TRY(std::vector<Value> items, to_items(ctx, args[0]));
   std::optional<Error> failure;
+  u32 compared = 0;
   const auto before = [&](const Value& a, const Value& b) {
     if (failure) return false;
+    if ((++compared & 0xfff) == 0) {
+      if (auto on = ctx.go_on(); !on.ok()) return failure = std::move(on).error(), false;
+    }
     auto less = apply_operator(ctx, Operator::Less, a, b);
     if (less.ok() && less->is_bool()) return less->as_bool();
     failure = less.ok()
@@ -228,6 +232,7 @@ Result<Value> native_zip(CallContext& ctx, std::span<Value> args) {
 Result<Value> native_map(CallContext& ctx, std::span<Value> args) {
   TL_TRY(std::vector<Value> items, to_items(ctx, args[0]));
   for (Value& item : items) {
+    TL_TRY_DO(ctx.go_on());
     TL_TRY(item, ctx.call(args[1], {&item, 1}));
   }
   return make_list(std::move(items));
@@ -237,6 +242,7 @@ Result<Value> native_filter(CallContext& ctx, std::span<Value> args) {
   TL_TRY(const std::vector<Value> items, to_items(ctx, args[0]));
   std::vector<Value> out;
   for (const Value& item : items) {
+    TL_TRY_DO(ctx.go_on());
     TL_TRY(const Value keep, ctx.call(args[1], {&item, 1}));
     TL_TRY(const bool yes, condition(ctx, keep));
     if (yes) out.push_back(item);
@@ -248,6 +254,7 @@ Result<Value> native_fold(CallContext& ctx, std::span<Value> args) {
   TL_TRY(const std::vector<Value> items, to_items(ctx, args[0]));
   Value state = args[1];
   for (const Value& item : items) {
+    TL_TRY_DO(ctx.go_on());
     const Value pair[] = {state, item};
     TL_TRY(state, ctx.call(args[2], pair));
   }
@@ -263,7 +270,8 @@ const Builtin kRows[] = {
      Effect::Mutates, native_clear},
     {"contains", "(xs: any, item: any) -> bool", "True if item is in the list, or is part of the string.",
      "contains([1, 2], 2)  //~ true", Effect::Pure, native_contains},
-    {"copy", "(x: any) -> any", "A list of its own with the same items; caches likewise.",
+    {"copy", "(x: any) -> any",
+     "A list of its own with the same items; a cache of its own with the same positions, for free.",
      "copy([1, 2])  //~ [1, 2]", Effect::Pure, native_copy},
     {"enumerate", "(xs: any) -> list", "Pairs of index and item.",
      "enumerate([\"a\", \"b\"])  //~ [(0, \"a\"), (1, \"b\")]", Effect::Pure, native_enumerate},

@@ -41,14 +41,14 @@ Result<Value> native_has_tensor(CallContext&, std::span<Value> args) {
 Result<Value> native_tensor_names(CallContext&, std::span<Value> args) {
   TL_TRY(Model * model, expect<Model>(args[0], "tensor_names", "Model"));
   std::vector<Value> names;
-  for (const GgufTensor& tensor : model->file->tensors())
+  for (const GgufTensor& tensor : model->file().tensors())
     names.push_back(make_string(std::string(tensor.name)));
   return make_list(std::move(names));
 }
 
 Result<Value> native_has_metadata(CallContext&, std::span<Value> args) {
   TL_TRY(Model * model, expect<Model>(args[0], "has_metadata", "Model"));
-  return Value(model->file->find(args[1].as<String>().text) != nullptr);
+  return Value(model->file().find(args[1].as<String>().text) != nullptr);
 }
 
 Result<const Tokenizer*> tokenizer_of(const Value& value, std::string_view builtin) {

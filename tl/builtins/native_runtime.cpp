@@ -26,7 +26,7 @@ Result<Value> native_memory_in_use(CallContext& ctx, std::span<Value>) {
 }
 
 Result<Value> native_clear_interrupt(CallContext& ctx, std::span<Value>) {
-  if (ctx.host.interrupts != nullptr) ctx.host.interrupts->store(0);
+  if (ctx.host.interrupts != nullptr) (void)ctx.host.interrupts->take();
   return Value::unit();
 }
 

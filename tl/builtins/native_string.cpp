@@ -86,6 +86,8 @@ Result<Value> native_lines(CallContext&, std::span<Value> args) {
 }
 
 Result<Value> native_join(CallContext& ctx, std::span<Value> args) {
+  if (args[0].is(ObjectKind::Task)) return ctx.join(args[0]);
+  if (args[1].is_empty()) return fail(Code::BadProgram, "join: argument 'separator' is missing");
   const bool list_first = !args[0].is(ObjectKind::String);
   TL_TRY(const std::string_view by, to_text(args[list_first ? 1 : 0]));
   TL_TRY(const std::vector<Value> items, to_items(ctx, args[list_first ? 0 : 1]));
@@ -168,9 +170,11 @@ const Builtin kRows[] = {
      "ends_with(\"abc\", \"bc\")  //~ true", Effect::Pure, native_ends_with},
     {"find", "(text: string, part: string) -> int", "Where part first is, in characters, -1 if nowhere.",
      "find(\"hello\", \"l\")  //~ 2", Effect::Pure, native_find},
-    {"join", "(items: any, separator: any) -> string",
-     "The texts of the items with the separator between them.", "join([1, 2, 3], \"-\")  //~ 1-2-3",
-     Effect::Pure, native_join},
+    {"join", "(items: any, separator: any = none) -> any",
+     "The texts of the items with the separator between them. Of a task: waits for it, gives what its "
+     "function gave, "
+     "shows what it printed, fails as it failed.",
+     "join([1, 2, 3], \"-\")  //~ 1-2-3", Effect::Io, native_join},
     {"lines", "(text: string) -> list", "The lines without their ends.",
      "lines(\"a\\nb\\n\")  //~ [\"a\", \"b\"]", Effect::Pure, native_lines},
     {"lower", "(text: string) -> string", "ASCII letters in lower case.", "lower(\"AbC\")  //~ abc",

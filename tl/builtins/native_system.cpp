@@ -98,7 +98,7 @@ Result<Value> native_thread_count(CallContext& ctx, std::span<Value>) {
   return Value(static_cast<i64>(ctx.executor().device().info().threads));
 }
 Result<Value> native_is_terminal(CallContext& ctx, std::span<Value>) {
-  return Value(isatty(fileno(ctx.host.in)) == 1 && isatty(STDOUT_FILENO) == 1);
+  return Value(ctx.host.in != nullptr && isatty(fileno(ctx.host.in)) == 1 && isatty(STDOUT_FILENO) == 1);
 }
 
 Result<Value> native_ask(CallContext& ctx, std::span<Value> args) {

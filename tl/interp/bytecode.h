@@ -18,17 +18,16 @@ using lang::Operator;
 using lang::Value;
 
 enum class Op : u8 {
-  LoadConstant,  // a = constants[b]
+  LoadConstant,  // a = constants[b, c]
   LoadInt,       // a = i32 in b, c
   LoadUnit,      // a = void
   LoadEmpty,     // a = nothing: an argument that is not given
   LoadBool,      // a = b
   Move,          // a = b
-  Assign,        // a = b, a KVCache as a copy: binding a variable to what another one holds
   Take,          // a = b, b is left empty
   Clear,         // registers a .. a+b-1 let go of what they hold
-  GetGlobal,     // a = globals[b]
-  SetGlobal,     // globals[a] = b
+  GetGlobal,     // a = globals[b, c]
+  SetGlobal,     // globals[b, c] = a, which it takes or not
   NewCell,       // a = a cell that holds what a held
   GetCell,       // a = what the cell in b holds
   SetCell,       // the cell in a holds b
@@ -61,13 +60,15 @@ enum class Op : u8 {
   JumpIfNot,      // unless a, to b, c
   JumpIfGiven,    // unless a is empty, to b, c
   Cast,           // a = b as casts[c]
-  Coerce,         // a becomes what types[b] wants; c names it for messages (constants[c])
+  Coerce,         // a becomes what types[c] wants; names[b] is its name in messages
   MakeList,       // a = [b .. b+c-1]; takes 1: a tensor
+  GrowList,       // the list a gets b .. b+c-1 at its end
+  FinishList,     // a = what a literal of the items of the list b is; c: a tensor
   MakeTuple,      // a = (b .. b+c-1)
   MakeRange,      // a = b..b+1, c: including the end
   RepeatList,     // a = [b; c]
   MakeStruct,     // a = structs[b] of registers c ...
-  MakeClosure,    // a = closures[b]
+  MakeClosure,    // a = closures[b, c]
   Interpolate,    // a = texts[b], values in c ...
   Index,          // a = b[c]
   IndexMany,      // a = b[indices[c]]
@@ -93,6 +94,8 @@ enum class Op : u8 {
 // that no tensor lives longer than its last use.
 inline constexpr u8 kTakesB = 1, kTakesC = 2;
 
+// Registers fit 16 bits; what indexes a table of the function may not, and then uses the rest of `takes` or
+// the place of two operands. Whoever writes an instruction checks that everything fits (Compiler::emit).
 struct Instr {
   Op op;
   u8 takes = 0;
@@ -103,10 +106,27 @@ struct Instr {
     b = static_cast<u16>(static_cast<u32>(v) & 0xffffu);
     c = static_cast<u16>(static_cast<u32>(v) >> 16);
   }
+  // b or c of an op that has_long_b or has_long_c.
+  u32 long_b() const { return b | static_cast<u32>(takes >> 2) << 16; }
+  u32 long_c() const { return c | static_cast<u32>(takes >> 2) << 16; }
   // c of AddInt.
   i64 amount() const { return static_cast<i16>(c); }
 };
 static_assert(sizeof(Instr) == 8);
+
+inline constexpr u32 kMaxLong = (1u << 22) - 1;
+constexpr bool has_long_b(Op op) {
+  return op == Op::CallFn || op == Op::CallBuiltin || op == Op::CallMethod || op == Op::CallValue ||
+         op == Op::Interpolate || op == Op::SetIndexMany || op == Op::SetField;
+}
+constexpr bool has_long_c(Op op) {
+  return op == Op::IndexMany || op == Op::GetField || op == Op::Cast || op == Op::Coerce;
+}
+// b and c are one number.
+constexpr bool is_wide(Op op) {
+  return op == Op::LoadInt || op == Op::LoadConstant || op == Op::GetGlobal || op == Op::SetGlobal ||
+         op == Op::MakeClosure;
+}
 
 // A declared type as far as running needs it.
 struct TypeSpec {
@@ -116,6 +136,7 @@ struct TypeSpec {
     int axis;
     u16 reg;
     std::string name;
+    bool operator==(const NamedDim&) const = default;
   };
   enum class Kind : u8 { Any, Int, Float, Bool, String, Tensor };
   Kind kind = Kind::Any;
@@ -124,6 +145,7 @@ struct TypeSpec {
   std::vector<NamedDim> named;
   bool has_rank = false;  // false: float32[...]
   bool converts = false;  // a declaration: also changes the element type and the shape
+  bool operator==(const TypeSpec&) const = default;
 };
 
 // Where arguments of a call go. Named ones are matched with parameters when compiling where the callee is
@@ -154,7 +176,7 @@ struct ClosureSpec {
   int proto = -1;
   struct Source {
     bool from_capture = false;  // else a register that holds a cell
-    u16 index = 0;
+    u32 index = 0;
   };
   std::vector<Source> sources;
 };
@@ -164,6 +186,7 @@ struct CastSpec {
   lang::ScalarType scalar{};
   DType dtype{};
   std::optional<DType> tensor_dtype = {};  // of a tensor
+  bool operator==(const CastSpec&) const = default;
 };
 
 struct ParamInfo {
@@ -172,6 +195,7 @@ struct ParamInfo {
 };
 
 struct Proto {
+  size_t index = 0;  // Program::protos
   std::string name;
   std::vector<ParamInfo> params;
   std::vector<Instr> code;
@@ -179,7 +203,7 @@ struct Proto {
   u16 registers = 0;
   Span span;
 
-  std::vector<Value> constants;
+  std::vector<Value> constants;  // to be copied: each interpreter counts references of its own
   std::vector<CallSite> calls;
   std::vector<std::string> names;
   std::vector<std::vector<TextPart>> texts;

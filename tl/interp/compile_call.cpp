@@ -25,9 +25,8 @@ void Compiler::call(const ast::Call& e, u16 dst) {
     return call_builtin(*builtin, e.args, e.span, dst);
   if (const auto dtype = find_dtype(name->text); dtype && e.args.size() == 1) {
     const u16 value = expression(*e.args[0].value);
-    fn_->proto->casts.push_back({.is_scalar = false, .dtype = *dtype, .tensor_dtype = *dtype});
-    emit(Op::Cast, e.span, dst, value, static_cast<u16>(fn_->proto->casts.size() - 1),
-         is_temporary(value) ? kTakesB : 0);
+    const CastSpec spec{.is_scalar = false, .dtype = *dtype, .tensor_dtype = *dtype};
+    emit(Op::Cast, e.span, dst, value, cast_index(spec), is_temporary(value) ? kTakesB : 0);
     return;
   }
   unknown_name(name->text, name->span);
@@ -89,11 +88,9 @@ std::optional<std::vector<int>> Compiler::arrange(const std::vector<ParamInfo>& 
 
 // Arguments are computed in the order they are written, each into the register where the callee expects it.
 void Compiler::call_function(int proto, const ast::Call& e, u16 dst) {
-  const ast::Fn* fn = nullptr;
-  for (const auto& [tree, index] : function_protos_) {
-    if (index == proto) fn = tree;
-  }
-  TL_CHECK(fn != nullptr, "function {} has no tree", proto);
+  const auto tree = function_trees_.find(proto);
+  TL_CHECK(tree != function_trees_.end(), "function {} has no tree", proto);
+  const ast::Fn* const fn = tree->second;
   std::vector<ParamInfo> params;
   for (const ast::Param& p : fn->params) params.push_back({p.name.text, p.default_value != nullptr});
   const auto order = arrange(params, e.args, fn->name.text, e.span);
@@ -115,7 +112,7 @@ void Compiler::call_function(int proto, const ast::Call& e, u16 dst) {
   }
   fn_->proto->calls.push_back(
       {.function = proto, .name = fn->name.text, .count = static_cast<u16>(order->size())});
-  emit(Op::CallFn, e.span, dst, static_cast<u16>(fn_->proto->calls.size() - 1), first);
+  emit(Op::CallFn, e.span, dst, fn_->proto->calls.size() - 1, first);
 }
 
 void Compiler::call_builtin(const Builtin& builtin, const std::vector<ast::Arg>& args, Span span, u16 dst,
@@ -138,7 +135,7 @@ void Compiler::call_builtin(const Builtin& builtin, const std::vector<ast::Arg>&
     if (at >= 0) {
       place_of[static_cast<size_t>(at)] = static_cast<int>(i);
     } else if (dtype && i < builtin.parsed.params.size() && builtin.parsed.params[i].name == "dtype") {
-      emit(Op::LoadConstant, span, reg, constant(Value(*dtype), span));
+      emit(Op::LoadConstant, span, reg, constant(Value(*dtype)));
     } else {
       emit(Op::LoadEmpty, span, reg);
     }
@@ -150,7 +147,7 @@ void Compiler::call_builtin(const Builtin& builtin, const std::vector<ast::Arg>&
   }
   fn_->proto->calls.push_back(
       {.builtin = &builtin, .name = std::string(builtin.name), .count = static_cast<u16>(order->size())});
-  emit(Op::CallBuiltin, span, dst, static_cast<u16>(fn_->proto->calls.size() - 1), first);
+  emit(Op::CallBuiltin, span, dst, fn_->proto->calls.size() - 1, first);
 }
 
 static std::vector<std::string> names_of(const std::vector<ast::Arg>& args) {
@@ -167,7 +164,7 @@ void Compiler::call_value(const ast::Call& e, u16 dst) {
   const u16 callee = temporary(*e.callee);
   for (const ast::Arg& arg : e.args) temporary(*arg.value);
   fn_->proto->calls.push_back({.count = static_cast<u16>(e.args.size()), .names = names_of(e.args)});
-  emit(Op::CallValue, e.span, dst, static_cast<u16>(fn_->proto->calls.size() - 1), callee);
+  emit(Op::CallValue, e.span, dst, fn_->proto->calls.size() - 1, callee);
 }
 
 // x.f(a): a method of x's struct, else the function or builtin f of (x, a). The kind of x is known only at
@@ -209,7 +206,7 @@ void Compiler::method_call(const ast::MethodCall& e, u16 dst) {
   // Room for the builtin's parameters that are not given.
   for (size_t i = site.count; i < site.builtin_order.size(); ++i) new_register(e.span);
   fn_->proto->calls.push_back(std::move(site));
-  emit(Op::CallMethod, e.span, dst, static_cast<u16>(fn_->proto->calls.size() - 1), first);
+  emit(Op::CallMethod, e.span, dst, fn_->proto->calls.size() - 1, first);
 }
 
 }  // namespace tl::interp

@@ -9,7 +9,7 @@ namespace tl::interp {
 u16 Compiler::expression(const ast::Expr& e) {
   if (const auto* name = ast::get_if<ast::Name>(&e); name != nullptr && !is_self(name->text)) {
     const Place place = find(name->text);
-    if (place.kind == Place::Kind::Register) return place.index;
+    if (place.kind == Place::Kind::Register) return place.reg();
   }
   return temporary(e);
 }
@@ -31,12 +31,12 @@ void Compiler::expression_to(const ast::Expr& e, u16 dst) {
       if (value == static_cast<i32>(value)) {
         fn_->proto->code[emit(Op::LoadInt, e.span, dst)].set_wide(static_cast<i32>(value));
       } else {
-        emit(Op::LoadConstant, e.span, dst, constant(Value(value), e.span));
+        emit(Op::LoadConstant, e.span, dst, constant(Value(value)));
       }
       break;
     }
     case ast::ExprKind::Float:
-      emit(Op::LoadConstant, e.span, dst, constant(Value(ast::as<ast::Float>(e).value), e.span));
+      emit(Op::LoadConstant, e.span, dst, constant(Value(ast::as<ast::Float>(e).value)));
       break;
     case ast::ExprKind::Bool:
       emit(Op::LoadBool, e.span, dst, ast::as<ast::Bool>(e).value ? 1 : 0);
@@ -146,17 +146,17 @@ void Compiler::name(const ast::Name& e, u16 dst) {
     return;
   }
   if (const auto dtype = find_dtype(e.text)) {
-    emit(Op::LoadConstant, e.span, dst, constant(Value(*dtype), e.span));
+    emit(Op::LoadConstant, e.span, dst, constant(Value(*dtype)));
     return;
   }
   if (const Builtin* builtin = lang::find_builtin(e.text)) {
     note_interrupts(*builtin);
-    emit(Op::LoadConstant, e.span, dst, constant(Value(new lang::BuiltinRef(*builtin)), e.span));
+    emit(Op::LoadConstant, e.span, dst, constant(Value(new lang::BuiltinRef(*builtin))));
     return;
   }
   if (e.text == "pi" || e.text == "inf" || e.text == "nan") {
     const f64 value = e.text == "pi" ? 3.14159265358979323846 : e.text == "inf" ? HUGE_VAL : std::nan("");
-    emit(Op::LoadConstant, e.span, dst, constant(Value(value), e.span));
+    emit(Op::LoadConstant, e.span, dst, constant(Value(value)));
     return;
   }
   unknown_name(e.text, e.span);
@@ -173,19 +173,34 @@ void Compiler::path_value(const ast::Path& e, u16 dst) {
   unknown_name(fmt::format("{}::{}", e.scope != nullptr ? e.scope->name.text : "", e.name.text), e.span);
 }
 
-// A list of plain numbers is one constant that is copied; a list of lists of numbers is a tensor.
+// Long ones in pieces, so that a table of numbers does not need a register for each.
 void Compiler::literal_list(const ast::List& e, u16 dst) {
   if (e.is_set) return not_yet(e.span, "sets of entities");
-  const u16 first = fn_->next_register;
-  for (const auto& item : e.items) temporary(*item);
-  emit(Op::MakeList, e.span, dst, first, static_cast<u16>(e.items.size()), ast::is_tensor_literal(e) ? 1 : 0);
+  constexpr size_t kPiece = 1000;
+  const bool is_tensor = ast::is_tensor_literal(e);
+  if (e.items.size() <= kPiece) {
+    const u16 first = fn_->next_register;
+    for (const auto& item : e.items) temporary(*item);
+    emit(Op::MakeList, e.span, dst, first, e.items.size(), is_tensor ? 1 : 0);
+    return;
+  }
+  const u16 list = new_register(e.span);
+  emit(Op::MakeList, e.span, list, list);
+  for (size_t at = 0; at < e.items.size(); at += kPiece) {
+    const u16 first = fn_->next_register;
+    const size_t end = std::min(at + kPiece, e.items.size());
+    for (size_t i = at; i < end; ++i) temporary(*e.items[i]);
+    emit(Op::GrowList, e.span, list, first, end - at);
+    fn_->next_register = first;
+  }
+  emit(Op::FinishList, e.span, dst, list, is_tensor ? 1 : 0, kTakesB);
 }
 
 void Compiler::string(const ast::String& e, u16 dst) {
   const bool has_values = std::any_of(e.parts.begin(), e.parts.end(),
                                       [](const auto& p) { return p.kind == ast::StringPart::Kind::Value; });
   if (!has_values) {
-    emit(Op::LoadConstant, e.span, dst, constant(lang::make_string(e.plain_text()), e.span));
+    emit(Op::LoadConstant, e.span, dst, constant(lang::make_string(e.plain_text())));
     return;
   }
   std::vector<TextPart> parts;
@@ -199,7 +214,7 @@ void Compiler::string(const ast::String& e, u16 dst) {
     }
   }
   fn_->proto->texts.push_back(std::move(parts));
-  emit(Op::Interpolate, e.span, dst, static_cast<u16>(fn_->proto->texts.size() - 1), first);
+  emit(Op::Interpolate, e.span, dst, fn_->proto->texts.size() - 1, first);
 }
 
 void Compiler::range(const ast::Range& e, u16 dst) {
@@ -290,11 +305,11 @@ void Compiler::short_circuit(const ast::Binary& e, u16 dst) {
 void Compiler::unary(const ast::Unary& e, u16 dst) {
   if (e.op == ast::UnaryOp::Minus) {
     if (const auto* i = ast::get_if<ast::Int>(e.operand); i != nullptr) {
-      emit(Op::LoadConstant, e.span, dst, constant(Value(-i->value), e.span));
+      emit(Op::LoadConstant, e.span, dst, constant(Value(-i->value)));
       return;
     }
     if (const auto* f = ast::get_if<ast::Float>(e.operand); f != nullptr) {
-      emit(Op::LoadConstant, e.span, dst, constant(Value(-f->value), e.span));
+      emit(Op::LoadConstant, e.span, dst, constant(Value(-f->value)));
       return;
     }
   }
@@ -330,14 +345,12 @@ void Compiler::cast(const ast::Cast& e, u16 dst) {
     if (spec.scalar == lang::ScalarType::Bool) spec.tensor_dtype = DType::Bool;
   }
   const u16 value = expression(*e.value);
-  fn_->proto->casts.push_back(spec);
-  emit(Op::Cast, e.span, dst, value, static_cast<u16>(fn_->proto->casts.size() - 1),
-       is_temporary(value) ? kTakesB : 0);
+  emit(Op::Cast, e.span, dst, value, cast_index(spec), is_temporary(value) ? kTakesB : 0);
 }
 
 // ---- Indices ----------------------------------------------------------------------------------------------
 
-u16 Compiler::index_spec(const std::vector<ast::IndexItem>& items) {
+size_t Compiler::index_spec(const std::vector<ast::IndexItem>& items) {
   IndexSpec spec;
   spec.first = fn_->next_register;
   const auto optional = [&](const ast::ExprPtr& value, Span span) {
@@ -366,7 +379,7 @@ u16 Compiler::index_spec(const std::vector<ast::IndexItem>& items) {
   }
   spec.count = static_cast<u16>(fn_->next_register - spec.first);
   fn_->proto->indices.push_back(std::move(spec));
-  return static_cast<u16>(fn_->proto->indices.size() - 1);
+  return fn_->proto->indices.size() - 1;
 }
 
 void Compiler::index(const ast::Index& e, u16 dst) {
@@ -378,7 +391,7 @@ void Compiler::index(const ast::Index& e, u16 dst) {
     emit(Op::Index, e.span, dst, object, at, static_cast<u8>(takes | (is_temporary(at) ? kTakesC : 0)));
     return;
   }
-  const u16 spec = index_spec(e.items);
+  const size_t spec = index_spec(e.items);
   emit(Op::IndexMany, e.span, dst, object, spec, takes);
 }
 
@@ -486,7 +499,7 @@ void Compiler::struct_pattern(const ast::Pattern& p, u16 subject, std::vector<si
     return;
   }
   const u16 test = new_register(p.span);
-  emit(Op::IsStruct, p.span, test, subject, static_cast<u16>(symbol->index));
+  emit(Op::IsStruct, p.span, test, subject, static_cast<size_t>(symbol->index));
   failures.push_back(emit_jump(Op::JumpIfNot, p.span, test));
   const StructInfo& info = *program_.structs[static_cast<size_t>(symbol->index)];
   for (const ast::FieldPattern& field : p.fields) {
@@ -511,7 +524,7 @@ void Compiler::closure(const ast::Closure& e, u16 dst) {
 
 void Compiler::make_closure(ClosureSpec spec, u16 dst, Span span) {
   fn_->proto->closures.push_back(std::move(spec));
-  emit(Op::MakeClosure, span, dst, static_cast<u16>(fn_->proto->closures.size() - 1));
+  emit(Op::MakeClosure, span, dst, fn_->proto->closures.size() - 1);
 }
 
 void Compiler::struct_literal(const ast::StructLiteral& e, u16 dst) {
@@ -540,7 +553,7 @@ void Compiler::struct_literal(const ast::StructLiteral& e, u16 dst) {
   for (size_t i = 0; i < given.size(); ++i) {
     if (!given[i]) diags_.report(DiagCode::MissingField, e.span, info.fields[i], info.name);
   }
-  emit(Op::MakeStruct, e.span, dst, static_cast<u16>(symbol->index), first);
+  emit(Op::MakeStruct, e.span, dst, static_cast<size_t>(symbol->index), first);
 }
 
 }  // namespace tl::interp

@@ -98,12 +98,6 @@ void Compiler::block_value(const ast::Block& b, u16 dst) {
   close_scope(scope, b.span);
 }
 
-// What another variable holds already: a cache is copied then, so that each name has its own.
-static bool is_shared(const ast::Expr& value) {
-  return value.kind == ast::ExprKind::Name || value.kind == ast::ExprKind::Field ||
-         value.kind == ast::ExprKind::Index;
-}
-
 void Compiler::let(const ast::Let& s) {
   if (s.is_tuple) {
     const u16 mark = fn_->next_register;
@@ -125,7 +119,6 @@ void Compiler::let(const ast::Let& s) {
   }
   const u16 reg = new_register(s.span);
   expression_to(*s.value, reg);
-  if (is_shared(*s.value)) emit(Op::Assign, s.span, reg, reg);
   coerce(reg, s.type.get(), s.names[0].text, s.value->span);
   fn_->next_register = static_cast<u16>(reg + 1);
   store_new(s.names[0].text, reg, s.names[0].span);
@@ -133,21 +126,22 @@ void Compiler::let(const ast::Let& s) {
 
 // A name that is new in this block, for the value in `reg`, which is the last register taken.
 void Compiler::store_new(const std::string& name, u16 reg, Span span) {
+  const bool is_full = reg > kMaxRegisters / 2 && fn_->locals_by_name.find(name) == fn_->locals_by_name.end();
   const bool is_global = fn_->is_module && fn_->depth == 0 &&
-                         (!fn_->keeps_locals || shared_names_.find(name) != shared_names_.end());
+                         (!fn_->keeps_locals || is_full || shared_names_.find(name) != shared_names_.end());
   if (!is_global) return bind_local(reg, name, span);
-  emit(Op::SetGlobal, span, static_cast<u16>(define_global(name, span)), reg, 0, kTakesB);
+  emit(Op::SetGlobal, span, reg, static_cast<size_t>(define_global(name, span)), 0, kTakesB);
   if (fn_->next_register == reg + 1) fn_->next_register = reg;
 }
 
-void Compiler::store_name(const std::string& name, u16 value, Span span, bool copies) {
+void Compiler::store_name(const std::string& name, u16 value, Span span) {
   const Place place = find(name);
   switch (place.kind) {
     case Place::Kind::Register:
-      emit(copies ? Op::Assign : Op::Move, span, place.index, value);
+      emit(Op::Move, span, place.reg(), value);
       return;
     case Place::Kind::Cell:
-      emit(Op::SetCell, span, place.index, value);
+      emit(Op::SetCell, span, place.reg(), value);
       return;
     case Place::Kind::Capture: {
       const u16 cell = new_register(span);
@@ -157,7 +151,7 @@ void Compiler::store_name(const std::string& name, u16 value, Span span, bool co
       return;
     }
     case Place::Kind::Global:
-      emit(Op::SetGlobal, span, place.index, value);
+      emit(Op::SetGlobal, span, value, place.index);
       return;
     case Place::Kind::None:
       TL_CHECK(false, "assignment to {}, which is nowhere", name);
@@ -196,19 +190,17 @@ void Compiler::assign(const ast::Assign& s) {
   }
   const auto* name = ast::get_if<ast::Name>(s.target);
   const auto op = operator_of(s.op);
-  const bool copies = !op && is_shared(*s.value);
   if (name != nullptr && !op) {
     const Place place = find(name->text);
     if (place.kind == Place::Kind::None) {  // new in this block
       const u16 reg = new_register(s.span);
       expression_to(*s.value, reg);
-      if (copies) emit(Op::Assign, s.span, reg, reg);
       fn_->next_register = static_cast<u16>(reg + 1);
       return store_new(name->text, reg, name->span);
     }
-    if (place.kind == Place::Kind::Register && !copies && may_compute_in_place(*s.value)) {
+    if (place.kind == Place::Kind::Register && may_compute_in_place(*s.value)) {
       const u16 mark = fn_->next_register;
-      expression_to(*s.value, place.index);
+      expression_to(*s.value, place.reg());
       fn_->next_register = mark;
       return;
     }
@@ -226,7 +218,6 @@ void Compiler::assign(const ast::Assign& s) {
     emit_binary(*op, s.span, value, old, operand);
   } else {
     value = temporary(*s.value);
-    if (copies) emit(Op::Assign, s.span, value, value);
   }
   assign_to(*s.target, value);
   emit(Op::Clear, s.span, mark, static_cast<u16>(fn_->next_register - mark));
@@ -257,9 +248,9 @@ void Compiler::assign_to(const ast::Expr& target, u16 value) {
   switch (target.kind) {
     case ast::ExprKind::Name: {
       const auto& name = ast::as<ast::Name>(target);
-      if (find(name.text).kind != Place::Kind::None) return store_name(name.text, value, name.span, false);
+      if (find(name.text).kind != Place::Kind::None) return store_name(name.text, value, name.span);
       if (fn_->is_module && fn_->depth == 0) {
-        emit(Op::SetGlobal, name.span, static_cast<u16>(define_global(name.text, name.span)), value);
+        emit(Op::SetGlobal, name.span, value, static_cast<size_t>(define_global(name.text, name.span)));
         return;
       }
       unknown_name(name.text, name.span).note("declare it with 'let' first");
@@ -296,7 +287,7 @@ void Compiler::assign_index(const ast::Index& target, u16 value) {
     const u16 at = expression(*target.items[0].value);
     emit(Op::SetIndex, target.span, object, at, value);
   } else {
-    const u16 spec = index_spec(target.items);
+    const size_t spec = index_spec(target.items);
     emit(Op::SetIndexMany, target.span, object, spec, value);
   }
   // Tensors never change, so the variable gets the new one; for lists this stores what is there.
@@ -320,10 +311,10 @@ void Compiler::tensor_decl(const ast::TensorDecl& s) {
     if (zeros == nullptr) return not_yet(s.span, "a tensor without a value");
     const u16 base = fn_->next_register;
     new_register(s.span), new_register(s.span);
-    emit(Op::LoadConstant, s.span, base, constant(lang::make_ints(spec.dims), s.span));
-    emit(Op::LoadConstant, s.span, static_cast<u16>(base + 1), constant(Value(spec.dtype), s.span));
+    emit(Op::LoadConstant, s.span, base, constant(lang::make_ints(spec.dims)));
+    emit(Op::LoadConstant, s.span, static_cast<u16>(base + 1), constant(Value(spec.dtype)));
     fn_->proto->calls.push_back({.builtin = zeros, .count = 2});
-    emit(Op::CallBuiltin, s.span, reg, static_cast<u16>(fn_->proto->calls.size() - 1), base);
+    emit(Op::CallBuiltin, s.span, reg, fn_->proto->calls.size() - 1, base);
   }
   fn_->next_register = static_cast<u16>(reg + 1);
   store_new(s.name.text, reg, s.name.span);
@@ -460,7 +451,7 @@ void Compiler::local_function(const ast::Fn& fn) {
   compile_function(proto, fn.params, fn.result.get(), &fn.body, nullptr, fn_, &spec, fn.name.text);
   const u16 made = new_register(fn.span);
   make_closure(std::move(spec), made, fn.span);
-  store_name(fn.name.text, made, fn.span, false);
+  store_name(fn.name.text, made, fn.span);
   emit(Op::Clear, fn.span, made, 1);
   fn_->next_register = static_cast<u16>(reg + 1);
 }

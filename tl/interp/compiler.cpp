@@ -9,8 +9,30 @@ namespace tl::interp {
 
 // ---- Code -------------------------------------------------------------------------------------------------
 
-size_t Compiler::emit(Op op, Span span, u16 a, u16 b, u16 c, u8 takes) {
-  fn_->proto->code.push_back({op, takes, a, b, c});
+void Compiler::too_large(Span span, size_t limit, std::string_view of_what) {
+  if (std::exchange(fn_->is_too_large, true)) return;
+  diags_.report(DiagCode::TooLarge, span, "function", limit, of_what);
+}
+
+size_t Compiler::emit(Op op, Span span, u16 a, size_t b, size_t c, u8 takes) {
+  constexpr size_t kNarrow = 0xffff, kWide = 0x7fffffff;
+  Instr i{op, takes, a, 0, 0};
+  const size_t max_b = is_wide(op) ? kWide : has_long_b(op) ? kMaxLong : kNarrow;
+  const size_t max_c = has_long_c(op) ? kMaxLong : kNarrow;
+  if (here() >= kWide) {
+    too_large(span, kWide, "instructions");
+    return 0;
+  }
+  if (b > max_b || c > max_c) {
+    too_large(span, b > max_b ? max_b : max_c, "parts of one kind");
+  } else if (is_wide(op)) {
+    i.set_wide(static_cast<i32>(b));
+  } else {
+    i.b = static_cast<u16>(b & 0xffffu);
+    i.c = static_cast<u16>(c & 0xffffu);
+    i.takes = static_cast<u8>(takes | (b >> 16 | c >> 16) << 2);
+  }
+  fn_->proto->code.push_back(i);
   fn_->proto->spans.push_back(span);
   return here() - 1;
 }
@@ -31,27 +53,29 @@ void Compiler::jump_to(size_t target, Op op, Span span) {
   fn_->proto->code[emit(op, span)].set_wide(static_cast<i32>(target));
 }
 
-u16 Compiler::constant(Value v, Span span) {
-  auto& pool = fn_->proto->constants;
-  if (pool.size() >= kMaxRegisters) {
-    diags_.report(DiagCode::TooManyVariables, span, kMaxRegisters);
-    return 0;
-  }
-  pool.push_back(std::move(v));
-  return static_cast<u16>(pool.size() - 1);
+size_t Compiler::constant(Value v) {
+  fn_->proto->constants.push_back(std::move(v));
+  return fn_->proto->constants.size() - 1;
 }
 
-u16 Compiler::name_index(std::string_view name) {
+size_t Compiler::name_index(std::string_view name) {
   auto& names = fn_->proto->names;
-  const auto it = std::find(names.begin(), names.end(), name);
-  if (it != names.end()) return static_cast<u16>(it - names.begin());
-  names.emplace_back(name);
-  return static_cast<u16>(names.size() - 1);
+  const auto [it, is_new] = fn_->field_names.try_emplace(std::string(name), names.size());
+  if (is_new) names.emplace_back(name);
+  return it->second;
+}
+
+size_t Compiler::cast_index(const CastSpec& spec) {
+  auto& casts = fn_->proto->casts;
+  const auto it = std::find(casts.begin(), casts.end(), spec);
+  if (it != casts.end()) return static_cast<size_t>(it - casts.begin());
+  casts.push_back(spec);
+  return casts.size() - 1;
 }
 
 u16 Compiler::new_register(Span span) {
   if (fn_->next_register >= kMaxRegisters) {
-    diags_.report(DiagCode::TooManyVariables, span, kMaxRegisters);
+    too_large(span, kMaxRegisters, "variables and temporaries");
     return 0;
   }
   const u16 reg = fn_->next_register++;
@@ -60,7 +84,7 @@ u16 Compiler::new_register(Span span) {
 }
 
 bool Compiler::is_temporary(u16 reg) const {
-  return std::none_of(fn_->locals.begin(), fn_->locals.end(), [&](const Local& l) { return l.reg == reg; });
+  return reg >= fn_->is_local.size() || fn_->is_local[reg] == 0;
 }
 
 Compiler::Scope Compiler::open_scope() {
@@ -73,30 +97,36 @@ void Compiler::close_scope(const Scope& scope, Span span, bool clears) {
   if (clears && fn_->locals.size() > scope.locals && fn_->next_register > scope.registers) {
     emit(Op::Clear, span, scope.registers, static_cast<u16>(fn_->next_register - scope.registers));
   }
-  fn_->locals.resize(scope.locals);
+  for (; fn_->locals.size() > scope.locals; fn_->locals.pop_back()) {
+    const Local& local = fn_->locals.back();
+    fn_->locals_by_name.find(local.name)->second.pop_back();
+    --fn_->is_local[local.reg];
+  }
   fn_->next_register = scope.registers;
 }
 
 // ---- Names ------------------------------------------------------------------------------------------------
 
 Place Compiler::find_in(FunctionState& f, std::string_view name) {
-  for (auto it = f.locals.rbegin(); it != f.locals.rend(); ++it) {
-    if (it->name == name) return {it->is_cell ? Place::Kind::Cell : Place::Kind::Register, it->reg};
+  if (const auto it = f.locals_by_name.find(name); it != f.locals_by_name.end() && !it->second.empty()) {
+    const Local& local = f.locals[it->second.back()];
+    return {local.is_cell ? Place::Kind::Cell : Place::Kind::Register, local.reg};
   }
   for (size_t i = 0; i < f.captures.size(); ++i) {
-    if (f.captures[i].first == name) return {Place::Kind::Capture, static_cast<u16>(i)};
+    if (f.captures[i].first == name) return {Place::Kind::Capture, static_cast<u32>(i)};
   }
   if (f.parent == nullptr) return {};
   const Place outer = find_in(*f.parent, name);
   if (outer.kind == Place::Kind::None) return {};
   TL_CHECK(outer.kind != Place::Kind::Register, "captured variable {} has no cell", name);
   f.captures.push_back({std::string(name), {outer.kind == Place::Kind::Capture, outer.index}});
-  return {Place::Kind::Capture, static_cast<u16>(f.captures.size() - 1)};
+  return {Place::Kind::Capture, static_cast<u32>(f.captures.size() - 1)};
 }
 
 bool Compiler::is_self(std::string_view name) const {
-  return !name.empty() && fn_->self_name == name &&
-         std::none_of(fn_->locals.begin(), fn_->locals.end(), [&](const Local& l) { return l.name == name; });
+  if (name.empty() || fn_->self_name != name) return false;
+  const auto it = fn_->locals_by_name.find(name);
+  return it == fn_->locals_by_name.end() || it->second.empty();
 }
 
 Place Compiler::find(std::string_view name) {
@@ -104,7 +134,7 @@ Place Compiler::find(std::string_view name) {
   if (local.kind != Place::Kind::None) return local;
   const Symbol* symbol = find_symbol(name);
   if (symbol != nullptr && symbol->kind == Symbol::Kind::Global)
-    return {Place::Kind::Global, static_cast<u16>(symbol->index)};
+    return {Place::Kind::Global, static_cast<u32>(symbol->index)};
   return {};
 }
 
@@ -131,7 +161,10 @@ void Compiler::load(Place place, u16 dst, Span span) {
 void Compiler::bind_local(u16 reg, std::string_view name, Span span) {
   const bool is_cell = fn_->captured_names.find(name) != fn_->captured_names.end();
   if (is_cell) emit(Op::NewCell, span, reg);
+  fn_->locals_by_name[std::string(name)].push_back(fn_->locals.size());
   fn_->locals.push_back({std::string(name), reg, is_cell});
+  if (fn_->is_local.size() <= reg) fn_->is_local.resize(size_t{reg} + 1);
+  ++fn_->is_local[reg];
 }
 
 int Compiler::define_global(std::string_view name, Span span) {
@@ -230,14 +263,16 @@ void Compiler::coerce(u16 reg, const ast::Type* type, std::string_view what, Spa
   TypeSpec spec = type_spec(type);
   if (spec.kind == TypeSpec::Kind::Any) return;
   spec.converts = converts;
-  fn_->proto->types.push_back(std::move(spec));
-  emit(Op::Coerce, span, reg, static_cast<u16>(fn_->proto->types.size() - 1), name_index(what));
+  auto& types = fn_->proto->types;
+  if (types.empty() || !(types.back() == spec)) types.push_back(std::move(spec));
+  emit(Op::Coerce, span, reg, name_index(what), types.size() - 1);
 }
 
 // ---- Functions --------------------------------------------------------------------------------------------
 
 int Compiler::new_proto(std::string name, Span span) {
   auto proto = std::make_unique<Proto>();
+  proto->index = program_.protos.size();
   proto->name = std::move(name);
   proto->span = span;
   program_.protos.push_back(std::move(proto));
@@ -329,6 +364,7 @@ void Compiler::declare_module(size_t index) {
     if (const auto* fn = ast::get_if<ast::Fn>(s)) {
       const int proto = new_proto(fn->name.text, fn->span);
       function_protos_[fn] = proto;
+      function_trees_[proto] = fn;
       declare(index, fn->name, Symbol::Kind::Function, proto);
     } else if (const auto* type = ast::get_if<ast::Struct>(s)) {
       auto info = std::make_unique<StructInfo>();
@@ -355,6 +391,7 @@ void Compiler::compile_impl(const ast::Impl& impl) {
   for (const auto& method : impl.methods) {
     const int proto = new_proto(info.name + "." + method->name.text, method->span);
     function_protos_[method.get()] = proto;
+    function_trees_[proto] = method.get();
     if (!info.methods.emplace(method->name.text, proto).second) {
       diags_.report(DiagCode::DuplicateName, method->name.span, method->name.text);
     }

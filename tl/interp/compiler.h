@@ -46,6 +46,11 @@ struct FunctionState {
   int depth = 0;              // ... at depth 0
   bool keeps_locals = false;  // ... and locals where no function mentions them: nothing imports this module
   bool may_return = false;
+  bool is_too_large = false;  // which is reported once
+  // By name and by register, for functions of many thousand variables and fields.
+  std::map<std::string, std::vector<size_t>, std::less<>> locals_by_name;
+  std::vector<u8> is_local;
+  std::map<std::string, size_t, std::less<>> field_names;  // Proto::names
   const ast::Type* result = nullptr;
   std::string self_name;                         // of a local function
   std::map<std::string, u16, std::less<>> dims;  // registers of the dims that the signature names
@@ -55,7 +60,8 @@ struct FunctionState {
 struct Place {
   enum class Kind : u8 { None, Register, Cell, Capture, Global };
   Kind kind = Kind::None;
-  u16 index = 0;
+  u32 index = 0;
+  u16 reg() const { return static_cast<u16>(index); }  // Register and Cell
 };
 
 class Compiler {
@@ -90,7 +96,7 @@ class Compiler {
   void store_new(const std::string& name, u16 reg, Span span);
   // The bounds of a..b or range(a, b) into two registers; false where `iterable` is something else.
   bool range_bounds(const ast::Expr& iterable, u16 first);
-  void store_name(const std::string& name, u16 value, Span span, bool copies);
+  void store_name(const std::string& name, u16 value, Span span);
   void tensor_decl(const ast::TensorDecl& s);
   void while_loop(const ast::While& s);
   void for_loop(const ast::For& s);
@@ -116,7 +122,7 @@ class Compiler {
   void string(const ast::String& e, u16 dst);
   void range(const ast::Range& e, u16 dst);
   void index(const ast::Index& e, u16 dst);
-  u16 index_spec(const std::vector<ast::IndexItem>& items);
+  size_t index_spec(const std::vector<ast::IndexItem>& items);
   void if_value(const ast::If& e, u16 dst);
   void match(const ast::Match& e, u16 dst);
   void pattern(const ast::Pattern& p, u16 subject, std::vector<size_t>& failures);
@@ -156,14 +162,17 @@ class Compiler {
   void close_scope(const Scope& scope, Span span, bool clears = true);
   bool is_temporary(u16 reg) const;
 
-  size_t emit(Op op, Span span, u16 a = 0, u16 b = 0, u16 c = 0, u8 takes = 0);
+  // The one place where instructions are written: what does not fit its field makes the function too large.
+  size_t emit(Op op, Span span, u16 a = 0, size_t b = 0, size_t c = 0, u8 takes = 0);
+  size_t cast_index(const CastSpec& spec);
+  void too_large(Span span, size_t limit, std::string_view of_what);
   size_t emit_jump(Op op, Span span, u16 a = 0);
   void patch(size_t jump);
   void patch_all(const std::vector<size_t>& jumps);
   void jump_to(size_t target, Op op, Span span);
   size_t here() const { return fn_->proto->code.size(); }
-  u16 constant(Value v, Span span);
-  u16 name_index(std::string_view name);
+  size_t constant(Value v);
+  size_t name_index(std::string_view name);
   TypeSpec type_spec(const ast::Type* type) const;
   void coerce(u16 reg, const ast::Type* type, std::string_view what, Span span, bool converts = false);
   void not_yet(Span span, std::string_view what);
@@ -174,6 +183,7 @@ class Compiler {
   Program program_;
   std::vector<std::map<std::string, Symbol, std::less<>>> symbols_;  // by module
   std::map<const ast::Fn*, int> function_protos_;
+  std::map<int, const ast::Fn*> function_trees_;
   std::set<std::string, std::less<>> shared_names_;  // mentioned in functions: must be globals
   size_t module_ = 0;
   FunctionState* fn_ = nullptr;

@@ -118,14 +118,16 @@ TEST_F(Interp, ANamedDimIsOneNumberThroughoutACall) {
 }
 
 TEST_F(Interp, CtrlCEndsALoop) {
-  std::atomic<int> pressed = 1;
+  lang::Interrupts pressed;
+  pressed.presses = 1;
   host.interrupts = &pressed;
   const std::string message = run_text("main { while true { } }");
   EXPECT_TRUE(message.ends_with("interrupted")) << message;
 }
 
 TEST_F(Interp, CtrlCEndsCallsWithoutALoop) {
-  std::atomic<int> pressed = 1;
+  lang::Interrupts pressed;
+  pressed.presses = 1;
   host.interrupts = &pressed;
   const std::string message =
       run_text("fn f(n) { if n == 0 { return 0 }\n return f(n - 1) + f(n - 1) }\nmain { f(60) }");

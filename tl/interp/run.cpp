@@ -1,17 +1,24 @@
+#include "tl/interp/tasks.h"
 #include "tl/interp/vm.h"
 
 namespace tl::interp {
 
 Result<int> run(const Program& program, lang::Host& host, const RunOptions& options) {
-  Vm vm(program, host);
+  TaskPool tasks(program, host);
+  Vm vm(program, host, tasks);
+  if (host.interrupts != nullptr) host.interrupts->limit = program.asks_for_interrupts ? 2 : 1;
   std::vector<int> parts = program.initialisers;
   if (options.block != nullptr) {
     parts.push_back(options.block->proto);
   } else if (program.main >= 0) {
     parts.push_back(program.main);
   }
-  for (const int part : parts) {
-    Result<Value> done = vm.run_proto(part);
+  const auto finish_tasks = [&]() -> Result<Value> {
+    TL_TRY_DO(vm.finish_tasks());
+    return Value::unit();
+  };
+  for (size_t i = 0; i <= parts.size(); ++i) {
+    Result<Value> done = i < parts.size() ? vm.run_proto(parts[i]) : finish_tasks();
     if (done.ok()) continue;
     if (const auto code = vm.exit_code()) {
       TL_TRY_DO(host.out.flush());

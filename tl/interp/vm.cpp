@@ -1,10 +1,10 @@
 #include "tl/interp/vm.h"
 
-#include <cstdlib>
+#include <sys/mman.h>
+
 #include <functional>
 
 #include "tl/builtins/convert.h"
-#include "tl/builtins/kv_cache.h"
 
 namespace tl::interp {
 
@@ -14,24 +14,51 @@ using lang::ObjectKind;
 constexpr size_t kStackRegisters = size_t{1} << 20;
 constexpr size_t kMaxFrames = 20000;
 
-Vm::Vm(const Program& program, lang::Host& host)
+// Zero bytes are empty values. Straight from the system, whose untouched pages cost nothing.
+static Value* new_stack() {
+  void* at = mmap(nullptr, kStackRegisters * sizeof(Value), PROT_READ | PROT_WRITE,
+                  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  TL_CHECK(at != MAP_FAILED, "no memory for the interpreter's stack");
+  return static_cast<Value*>(at);
+}
+
+void Vm::Free::operator()(Value* p) const {
+  munmap(p, kStackRegisters * sizeof(Value));
+}
+
+// A constant of the program as objects of this thread's own.
+static Value own_constant(const Value& constant) {
+  auto copy = lang::Cloner().clone(constant);
+  TL_CHECK(copy.ok(), "a constant that cannot be copied");
+  return std::move(copy).value();
+}
+
+Vm::Vm(const Program& program, lang::Host& host, TaskPool& tasks, TaskRecord* self)
     : program_(program),
       host_(host),
+      tasks_(tasks),
+      self_(self),
       ctx_{host},
-      // Zero bytes are empty values; untouched pages cost nothing.
-      stack_(static_cast<Value*>(std::calloc(kStackRegisters, sizeof(Value)))),
+      stack_(new_stack()),
       stack_end_(stack_.get() + kStackRegisters),
-      globals_(program.globals.size()) {
+      globals_(program.globals.size()),
+      constants_(program.protos.size()) {
   static_assert(static_cast<int>(lang::Tag::Empty) == 0);
-  TL_CHECK(stack_ != nullptr, "no memory for the interpreter's stack");
   frames_.reserve(64);
   ctx_.call = [this](const Value& function, std::span<const Value> args) {
     return call_back(function, args);
   };
-  interrupt_limit_ = program.asks_for_interrupts ? 2 : 1;
+  ctx_.spawn = [this](const Value& function, std::span<const Value> args) { return spawn(function, args); };
+  ctx_.join = [this](const Value& task) { return join(task); };
+  ctx_.par_map = [this](std::span<const Value> items, const Value& f) { return par_map(items, f); };
+  static const lang::Interrupts never;
+  static const std::atomic<bool> no{false};
+  interrupts_ = host.interrupts != nullptr ? host.interrupts : &never;
+  stop_ = host.stop != nullptr ? host.stop : &no;
 }
 
 Vm::~Vm() {
+  abandon(0);
   unwind(0);
   globals_.clear();
 }
@@ -60,10 +87,14 @@ bool Vm::enter(const Proto& proto, Value* base, size_t given, u16 dst, const lan
     return fail_with(
         fail(Code::BadProgram, "calls are nested more than {} deep in '{}'", frames_.size(), proto.name));
   }
-  if (!frames_.empty() && !go_on()) [[unlikely]]
-    return false;
+  if (wants_attention() && !frames_.empty()) [[unlikely]]
+    return go_on();
   for (size_t i = given; i < proto.params.size(); ++i) base[i].clear();
-  frames_.push_back({&proto, proto.code.data(), base, closure, std::move(keep), dst});
+  std::vector<Value>& constants = constants_[proto.index];
+  if (constants.size() != proto.constants.size()) [[unlikely]] {
+    for (const Value& constant : proto.constants) constants.push_back(own_constant(constant));
+  }
+  frames_.push_back({&proto, proto.code.data(), base, constants.data(), closure, std::move(keep), dst});
   return true;
 }
 
@@ -96,7 +127,7 @@ Result<Value> Vm::call_back(const Value& function, std::span<const Value> args) 
   if (native_depth_ >= kMaxNativeDepth)
     return fail(Code::BadProgram, "builtins call functions more than {} deep", kMaxNativeDepth);
   const size_t depth = frames_.size();
-  Value* const base = frames_.back().base + frames_.back().proto->registers;
+  Value* const base = frames_.empty() ? stack_.get() : frames_.back().base + frames_.back().proto->registers;
   if (base + 1 + proto.registers > stack_end_)
     return fail(Code::BadProgram, "calls are nested too deep in '{}'", proto.name);
   base->clear();
@@ -111,7 +142,7 @@ Result<Value> Vm::call_back(const Value& function, std::span<const Value> args) 
   return std::move(*base);
 }
 
-bool Vm::fail_unset(u16 global) {
+bool Vm::fail_unset(size_t global) {
   return fail_with(fail(Code::BadProgram, "'{}' is used before it has a value", program_.globals[global]));
 }
 
@@ -127,10 +158,7 @@ bool Vm::loop_point() {
 }
 
 bool Vm::go_on() {
-  if (host_.interrupts != nullptr && host_.interrupts->load(std::memory_order_relaxed) >= interrupt_limit_) {
-    return fail_with(fail(Code::Interrupted, "interrupted"));
-  }
-  return true;
+  return !wants_attention() || fail_with(fail(Code::Interrupted, "interrupted"));
 }
 
 namespace {
@@ -195,17 +223,19 @@ bool Vm::execute(size_t depth) {
   const Proto* proto;
   const Instr* code;
   const Instr* pc;
+  const Value* constants;
   Value* base;
 enter_frame:
   proto = frames_.back().proto;
   code = proto->code.data();
   pc = frames_.back().pc;
   base = frames_.back().base;
+  constants = frames_.back().constants;
   while (true) {
     const Instr& i = *pc++;
     switch (i.op) {
       case Op::LoadConstant:
-        base[i.a] = proto->constants[i.b];
+        base[i.a] = constants[i.wide()];
         break;
       case Op::LoadInt:
         base[i.a].set(static_cast<i64>(i.wide()));
@@ -222,11 +252,6 @@ enter_frame:
       case Op::Move:
         base[i.a] = base[i.b];
         break;
-      case Op::Assign: {
-        const auto* cache = base[i.b].get_if<lang::KVCache>();
-        base[i.a] = cache != nullptr ? cache->copy() : Value(base[i.b]);
-        break;
-      }
       case Op::Take:
         base[i.a] = std::move(base[i.b]);
         break;
@@ -234,16 +259,16 @@ enter_frame:
         for (u16 k = 0; k < i.b; ++k) base[i.a + k].clear();
         break;
       case Op::GetGlobal: {
-        const Value& global = globals_[i.b];
-        if (global.is_empty()) TL_SLOW(fail_unset(i.b));
+        const Value& global = globals_[static_cast<size_t>(i.wide())];
+        if (global.is_empty()) TL_SLOW(fail_unset(static_cast<size_t>(i.wide())));
         base[i.a] = global;
         break;
       }
       case Op::SetGlobal:
         if ((i.takes & kTakesB) != 0)
-          globals_[i.a] = std::move(base[i.b]);
+          globals_[static_cast<size_t>(i.wide())] = std::move(base[i.a]);
         else
-          globals_[i.a] = base[i.b];
+          globals_[static_cast<size_t>(i.wide())] = base[i.a];
         break;
       case Op::NewCell: {
         auto* cell = new lang::Cell;
@@ -328,7 +353,8 @@ enter_frame:
         pc = code + i.wide();
         break;
       case Op::Loop:
-        TL_SLOW(loop_point());
+        if (wants_attention() || host_.executor.recorder().pending_count() > 0) [[unlikely]]
+          TL_SLOW(loop_point());
         pc = code + i.wide();
         break;
       case Op::ToBool: {
@@ -352,12 +378,12 @@ enter_frame:
         if (!base[i.a].is_empty()) pc = code + i.wide();
         break;
       case Op::Coerce: {
-        const TypeSpec& spec = proto->types[i.b];
+        const TypeSpec& spec = proto->types[i.long_c()];
         const Value& v = base[i.a];
         if (spec.kind == TypeSpec::Kind::Int && v.is_int()) break;
         if (spec.kind == TypeSpec::Kind::Float && v.is_float()) break;
-        TL_SLOW(coerce(base[i.a], spec, proto->names[i.c]) &&
-                bind_dims(base[i.a], spec, proto->names[i.c], base));
+        TL_SLOW(coerce(base[i.a], spec, proto->names[i.b]) &&
+                bind_dims(base[i.a], spec, proto->names[i.b], base));
         break;
       }
 
@@ -378,21 +404,21 @@ enter_frame:
         break;
 
       case Op::CallFn: {
-        const CallSite& site = proto->calls[i.b];
+        const CallSite& site = proto->calls[i.long_b()];
         TL_SLOW(enter(*program_.protos[static_cast<size_t>(site.function)], base + i.c, site.count, i.a,
                       nullptr));
         goto enter_frame;
       }
       case Op::CallBuiltin: {
-        const CallSite& site = proto->calls[i.b];
+        const CallSite& site = proto->calls[i.long_b()];
         TL_SLOW(call_native(*site.builtin, {base + i.c, site.count}, base + i.a));
         break;
       }
       case Op::CallMethod:
-        TL_SLOW(call_method(proto->calls[i.b], base + i.c, i.a));
+        TL_SLOW(call_method(proto->calls[i.long_b()], base + i.c, i.a));
         goto enter_frame;
       case Op::CallValue:
-        TL_SLOW(call_value(proto->calls[i.b], base + i.c, i.a));
+        TL_SLOW(call_value(proto->calls[i.long_b()], base + i.c, i.a));
         goto enter_frame;
       case Op::Return: {
         Value result = std::move(base[i.a]);
@@ -438,6 +464,8 @@ enter_frame:
         TL_SLOW(compute_value(i, base));
         break;
       case Op::MakeList:
+      case Op::GrowList:
+      case Op::FinishList:
       case Op::MakeTuple:
       case Op::MakeRange:
       case Op::RepeatList:

@@ -4,17 +4,27 @@
 #include <memory>
 #include <vector>
 
+#include "tl/builtins/task.h"
 #include "tl/interp/interp.h"
 
 namespace tl::interp {
 
+class TaskPool;
+struct TaskRecord;
+
 class Vm {
  public:
-  Vm(const Program& program, lang::Host& host);
+  // `self`: the task that this interpreter runs; null: the program itself.
+  Vm(const Program& program, lang::Host& host, TaskPool& tasks, TaskRecord* self = nullptr);
   ~Vm();
 
   // Runs one function without arguments to its end.
   Result<Value> run_proto(int proto);
+  // Runs the task that this interpreter is for, and those it did not join. The result shares nothing with
+  // this interpreter, and its tensors are submitted.
+  Result<Value> run_task();
+  // Joins the tasks nobody joined, in the order they were spawned; the first that failed is the failure.
+  Result<void> finish_tasks();
   std::optional<int> exit_code() const { return ctx_.exit_code; }
   const std::vector<TraceEntry>& trace() const { return trace_; }
 
@@ -23,6 +33,7 @@ class Vm {
     const Proto* proto;
     const Instr* pc;
     Value* base;
+    const Value* constants;
     const lang::Function* closure;  // null: captures nothing
     Value keep;                     // the closure, where no register holds it
     u16 dst;                        // the caller's register for the result
@@ -42,6 +53,15 @@ class Vm {
                      size_t& given);
   Result<Value> call_back(const Value& function, std::span<const Value> args);
 
+  // vm_tasks.cpp
+  Result<Value> spawn(const Value& function, std::span<const Value> args);
+  Result<Value> join(const Value& task);
+  Result<Value> par_map(std::span<const Value> items, const Value& function);
+  Result<void> pack(const Value& function, std::span<const Value> args, TaskRecord& task);
+  Result<std::shared_ptr<TaskRecord>> start(const Value& function, std::span<const Value> args);
+  Result<Value> finish(TaskRecord& task);
+  void abandon(size_t first);  // tasks from children_[first] on: nobody wants their results
+
   // Instructions that the loop leaves to others, by what they do; `base` is register 0.
   bool operate(const Instr& i, Value* base);
   bool add_amount(const Instr& i, Value* base);
@@ -51,7 +71,7 @@ class Vm {
   bool change_part(const Instr& i, Value* base);
   bool match_value(const Instr& i, Value* base);
 
-  bool fail_unset(u16 global);
+  bool fail_unset(size_t global);
   bool slow_condition(const Value& value, bool& out);
   bool prepare_for(Value* state, bool counts);
   // `out` is the next item; `has` false at the end.
@@ -67,6 +87,7 @@ class Vm {
   bool cast(const CastSpec& spec, const Value& value, Value& out);
   bool coerce(Value& value, const TypeSpec& spec, std::string_view name);
   bool bind_dims(const Value& value, const TypeSpec& spec, std::string_view name, Value* base);
+  bool wants_attention() const { return interrupts_->is_over() || stop_->load(std::memory_order_relaxed); }
   bool loop_point();
   bool go_on();  // false, with the error, once Ctrl-C is the interpreter's to act on
 
@@ -82,17 +103,22 @@ class Vm {
 
   const Program& program_;
   lang::Host& host_;
+  TaskPool& tasks_;
+  TaskRecord* const self_;
+  std::vector<std::shared_ptr<TaskRecord>> children_;  // spawned and not joined, in order
   lang::CallContext ctx_;
   struct Free {
-    void operator()(Value* p) const { std::free(p); }
+    void operator()(Value* p) const;
   };
   std::unique_ptr<Value, Free> stack_;
   Value* stack_end_;
   std::vector<Frame> frames_;
   std::vector<Value> globals_;
+  std::vector<std::vector<Value>> constants_;  // copies, by Program::protos
   Error error_;
   std::vector<TraceEntry> trace_;
-  int interrupt_limit_ = 1;
+  const lang::Interrupts* interrupts_;
+  const std::atomic<bool>* stop_;
   int native_depth_ = 0;  // natives that are calling functions back
 };
 

@@ -10,7 +10,7 @@ bool Vm::call_native(const Builtin& builtin, std::span<Value> args, Value* dst) 
   const bool done = take(call_builtin(builtin, ctx_, args), result);
   for (Value& arg : args) arg.clear();
   *dst = std::move(result);
-  return done && go_on();  // it may have waited for the device
+  return go_on() && done;  // it may have waited, and failed because it was interrupted
 }
 
 bool Vm::call_native_arranged(const CallSite& site, Value* args, Value* dst) {

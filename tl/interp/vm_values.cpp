@@ -342,7 +342,7 @@ bool Vm::compute_value(const Instr& i, Value* base) {
       result.set(inside == (i.op == Op::In));
       break;
     case Op::Cast:
-      done = cast(frames_.back().proto->casts[i.c], base[i.b], result);
+      done = cast(frames_.back().proto->casts[i.long_c()], base[i.b], result);
       break;
     default:
       TL_CHECK(false, "instruction {} computes no value", static_cast<int>(i.op));
@@ -369,6 +369,21 @@ bool Vm::make_value(const Instr& i, Value* base) {
         return false;
       break;
     }
+    case Op::GrowList: {
+      auto& items = base[i.a].as<List>().items;
+      items.insert(items.end(), std::make_move_iterator(base + i.b),
+                   std::make_move_iterator(base + i.b + i.c));
+      return true;
+    }
+    case Op::FinishList: {
+      std::vector<Value> items = std::move(base[i.b].as<List>().items);
+      base[i.b].clear();
+      if (i.c == 0)
+        result = make_number_list(std::move(items));
+      else if (!make_tensor_literal(std::move(items), result))
+        return false;
+      break;
+    }
     case Op::MakeRange: {
       i64 first = 0, last = 0;
       if (!take(lang::to_int(ctx_, base[i.b]), first)) return false;
@@ -385,10 +400,10 @@ bool Vm::make_value(const Instr& i, Value* base) {
       if (!make_struct(*program_.structs[i.b], base + i.c, result)) return false;
       break;
     case Op::MakeClosure:
-      make_closure(frames_.back(), proto.closures[i.b], result);
+      make_closure(frames_.back(), proto.closures[static_cast<size_t>(i.wide())], result);
       break;
     case Op::Interpolate:
-      if (!interpolate(proto.texts[i.b], base + i.c, result)) return false;
+      if (!interpolate(proto.texts[i.long_b()], base + i.c, result)) return false;
       break;
     default:
       TL_CHECK(false, "instruction {} makes no value", static_cast<int>(i.op));
@@ -408,10 +423,10 @@ bool Vm::look_up(const Instr& i, Value* base) {
       break;
     }
     case Op::IndexMany:
-      done = index_many(proto.indices[i.c], base, base[i.b], result);
+      done = index_many(proto.indices[i.long_c()], base, base[i.b], result);
       break;
     case Op::GetField:
-      done = take(lang::get_field(ctx_, base[i.b], proto.names[i.c]), result);
+      done = take(lang::get_field(ctx_, base[i.b], proto.names[i.long_c()]), result);
       break;
     default:
       TL_CHECK(false, "instruction {} looks nothing up", static_cast<int>(i.op));
@@ -433,9 +448,9 @@ bool Vm::change_part(const Instr& i, Value* base) {
       return true;
     }
     case Op::SetIndexMany:
-      return set_index_many(proto.indices[i.b], base, base[i.a], base[i.c]);
+      return set_index_many(proto.indices[i.long_b()], base, base[i.a], base[i.c]);
     case Op::SetField:
-      return set_field(base[i.a], proto.names[i.b], base[i.c]);
+      return set_field(base[i.a], proto.names[i.long_b()], base[i.c]);
     default:
       TL_CHECK(false, "instruction {} changes no part", static_cast<int>(i.op));
   }

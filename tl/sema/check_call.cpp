@@ -220,6 +220,8 @@ Type Checker::call_native(const lang::Builtin& builtin, const std::vector<Operan
                     span);
   }
   if (name == "einsum") return einsum_call(args, span);
+  if (name == "spawn") spawned(args[0], std::span(args).subspan(1), span);
+  if (name == "par_map") spawned(args[1], std::vector<Operand>(1, Operand{{}, args[0].span}), span);
   if (name == "abs" || name == "floor" || name == "ceil" || name == "round") {
     if (args[0].type.is(Kind::Int)) return int_type();
     return args[0].type.is(Kind::Tensor) && !given(1) ? first : Type{};
@@ -236,6 +238,27 @@ Type Checker::call_native(const lang::Builtin& builtin, const std::vector<Operan
   const Type out = result_of(builtin);
   // `env` and its like give none, or their default, where there is nothing.
   return builtin.parsed.find("default") >= 0 ? Type{} : out;
+}
+
+// A function that runs as a task, with arguments that it gets by their places.
+void Checker::spawned(const Operand& function, std::span<const Operand> args, Span span) {
+  const Type& f = function.type;
+  if (!f.is_any() && !f.is(Kind::Function)) {
+    diags_.report(DiagCode::NotCallable, function.span, describe(f));
+    return;
+  }
+  if (!f.is(Kind::Function) || f.params == nullptr) return;
+  lang::Signature signature;
+  for (const ast::Param& p : *f.params)
+    signature.params.push_back({.name = p.name.text, .is_optional = p.default_value != nullptr});
+  const std::vector<std::string_view> names(args.size());
+  if (const auto order = lang::arrange_arguments(signature, names); !order.ok()) {
+    diags_.report(DiagCode::BadArguments, span, "the task's function:", order.error().message);
+    return;
+  }
+  Bindings dims;
+  for (size_t i = 0; i < args.size(); ++i)
+    expect((*f.params)[i].type.get(), args[i], fmt::format("'{}'", (*f.params)[i].name.text), &dims);
 }
 
 Type Checker::einsum_call(const std::vector<Operand>& args, Span span) {

@@ -106,6 +106,7 @@ class Checker {
   Type call_arranged(const lang::Builtin& builtin, const std::optional<std::vector<int>>& order,
                      std::vector<Operand> given, Span span, std::optional<DType> dtype = {});
   Type call_native(const lang::Builtin& builtin, const std::vector<Operand>& args, Span span);
+  void spawned(const Operand& function, std::span<const Operand> args, Span span);
   Type einsum_call(const std::vector<Operand>& args, Span span);
   std::vector<Operand> arguments(const std::vector<ast::Arg>& args);
 

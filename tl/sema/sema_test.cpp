@@ -176,6 +176,13 @@ const std::vector<Case>& wrong_programs() {
       {DuplicateName, "struct P { x: int\n x: int }",
        "E0102 2:2: 'x' is declared twice; 1:12 first declared here"},
       {OpRejects, "einsum(\"ij,jk->ik\", zeros([2, 3]), zeros([4, 5]))", ""},
+      // Tasks
+      {NotCallable, "spawn(3, 4)", "E0106 1:7: int cannot be called"},
+      {BadArguments, "fn f(x) { x }\nspawn(f, 1, 2)",
+       "E0105 2:1: the task's function: takes at most 1 argument, got 2"},
+      {BadArguments, "fn f(x, y) { x }\npar_map([1, 2], f)",
+       "E0105 2:1: the task's function: argument 'y' is missing"},
+      {TypeMismatch, "fn f(x: int) { x }\nspawn(f, \"a\")", "E0204 2:10: 'x' is string, want int"},
       // Flow
       {Unreachable, "fn f() {\n return 1\n print(2)\n}",
        "W0101 3:2: this never runs; 2:2 nothing runs after this"},
@@ -247,6 +254,9 @@ TEST(Sema, LetsThroughWhatMayBeRight) {
       "let x = zeros([2, 3], dtype: int64)\nx as float\nx.float32()\n3 as string + \"a\"\nint(\"3\") + 1",
       "let f = |x: int| -> int { x + 1 }\nf(2)\n[1, 2].map(|x| x * 2)",
       "einsum(\"ij,jk->ik\", zeros([2, 3]), zeros([3, 5])) + zeros([2, 5])",
+      "fn f(x: int, y = 2) { x }\nspawn(f, 1)\nspawn(|| 3).join() + 1\npar_map([1, 2], f).map(|x| "
+      "x)\nspawn(max, 1, "
+      "2)",
       "layer_norm(zeros([2, 3]), 3)\nlinear(zeros([2, 3]), zeros([4, 3]), zeros([4]))\nrope(zeros([2, 1, "
       "4]), 0)",
   };

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "tl/base/failure.h"
+#include "tl/base/philox.h"
 #include "tl/tensor/op.h"
 
 namespace tl {
@@ -129,16 +130,17 @@ class Recorder {
   // What is recorded while this is on keeps its inputs after evaluation. Gives what it was.
   bool keep_inputs(bool on) { return std::exchange(keeps_inputs_, on); }
 
-  // The generator of random numbers: a seed and a position, drawn when a node is recorded. A substream begins
-  // at a place of its own that other draws do not reach.
+  // The generator of random numbers: a seed and a position, drawn when a node is recorded.
   struct Generator {
-    u64 seed = 0, position = 0;
+    u64 seed = 0, position = 0, substreams = 0;
   };
   const Generator& generator() const { return generator_; }
   void set_generator(Generator g) { generator_ = g; }
-  void seed(u64 seed) { generator_ = {seed, 0}; }
+  void seed(u64 seed) { generator_ = {seed, 0, 0}; }
   u64 seed() const { return generator_.seed; }
   u64 draw() { return generator_.position++; }
+  // The seed of a task's own stream: a function of this stream's seed and how many were asked for before.
+  u64 substream() { return philox_substream(generator_.seed, generator_.substreams++); }
 
  private:
   Tensor add(const OpDef& op, TensorType type, std::span<const Tensor> inputs, Attrs attrs, Span origin);

@@ -102,6 +102,8 @@ static std::string object_type_name(const Value& value) {
       return "KVCache";
     case ObjectKind::NpyWriter:
       return "NpyWriter";
+    case ObjectKind::Task:
+      return "Task";
   }
   return "?";
 }
@@ -138,12 +140,19 @@ static Result<bool> equal_items(std::span<const Value> a, std::span<const Value>
 }
 
 // A range equals the list of its ints.
-static std::vector<Value> expand(const Value& v) {
-  if (const auto* list = v.get_if<List>()) return list->items;
-  const Range& range = v.as<Range>();
-  std::vector<Value> items;
-  for (i64 i = 0; i < range.size(); ++i) items.emplace_back(range.at(i));
-  return items;
+static Result<bool> equal_range(const Range& range, const Value& other, int depth) {
+  if (const auto* b = other.get_if<Range>()) {
+    const i64 size = range.size();
+    if (size != b->size()) return false;
+    return size == 0 || (range.begin == b->begin && (size == 1 || range.step == b->step));
+  }
+  const std::vector<Value>& items = other.as<List>().items;
+  if (range.size() != static_cast<i64>(items.size())) return false;
+  for (size_t i = 0; i < items.size(); ++i) {
+    TL_TRY(const bool same, equal_at(Value(range.at(static_cast<i64>(i))), items[i], depth + 1));
+    if (!same) return false;
+  }
+  return true;
 }
 
 static Result<bool> equal_objects(const Value& a, const Value& b, int depth) {
@@ -152,7 +161,8 @@ static Result<bool> equal_objects(const Value& a, const Value& b, int depth) {
     if (a.is(ObjectKind::List) && b.is(ObjectKind::List)) {
       return equal_items(a.as<List>().items, b.as<List>().items, depth);
     }
-    return equal_items(expand(a), expand(b), depth);
+    return a.is(ObjectKind::Range) ? equal_range(a.as<Range>(), b, depth)
+                                   : equal_range(b.as<Range>(), a, depth);
   }
   if (a.object()->kind != b.object()->kind) return false;
   switch (a.object()->kind) {

@@ -31,6 +31,7 @@ enum class ObjectKind : u8 {
   StreamDecoder,
   KVCache,
   NpyWriter,
+  Task,
 };
 
 struct Object {

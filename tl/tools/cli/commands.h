@@ -11,7 +11,8 @@
 namespace tl::cli {
 
 // Exit codes scripts rely on.
-inline constexpr int kOk = 0, kProgramFailed = 1, kUsage = 2, kEnvironment = 3, kInterrupted = 130;
+inline constexpr int kOk = 0, kProgramFailed = 1, kUsage = 2, kEnvironment = 3, kInterrupted = 130,
+                     kTerminated = 143;
 int exit_code_of(Code code);
 
 // "error: message" on standard error, in colour on a terminal; returns the exit code for the failure.

@@ -244,7 +244,8 @@ int main_impl(int argc, char** argv) {
   app.require_subcommand(1);
   app.footer(
       "Options before FILE are tl's; everything after FILE is the program's.\nExit codes: 0 done, 1 the "
-      "program failed, 2 wrong usage, 3 the environment, 130 interrupted.");
+      "program failed, 2 wrong usage, 3 the environment, 130 interrupted, "
+      "143 ended by SIGTERM.");
   Said said;
   add_run(app, said);
   add_check(app, said);

@@ -2,38 +2,23 @@
 #include <editline/readline.h>
 #include <unistd.h>
 
-#include <atomic>
-#include <csignal>
 #include <cstdlib>
 
 #include "tl/api/paths.h"
 #include "tl/diag/print.h"
 #include "tl/tools/cli/commands.h"
+#include "tl/tools/cli/signals.h"
 
 namespace tl::cli {
 namespace {
 
-std::atomic<int> g_interrupts{0};
-static_assert(std::atomic<int>::is_always_lock_free);
-
-// The first Ctrl-C is the program's to see; a third in a row ends it whatever it is doing.
-extern "C" void on_interrupt(int) {
-  if (g_interrupts.fetch_add(1) >= 2) _exit(kInterrupted);
-}
-
-void catch_interrupts() {
-  struct sigaction action {};
-  action.sa_handler = on_interrupt;
-  sigaction(SIGINT, &action, nullptr);
-}
-
 // Ctrl-C drops the line that was begun: an empty one is the answer, and a program that does not ask is
 // stopped.
 std::optional<std::string> ask_terminal(const std::string& prompt) {
-  const int before = g_interrupts.load();
+  const int before = interrupts().presses.load();
   char* line = readline(prompt.c_str());
   if (line == nullptr) {
-    if (g_interrupts.load() == before) return std::nullopt;
+    if (interrupts().presses.load() == before) return std::nullopt;
     std::fputc('\n', stdout);
     return std::string();
   }
@@ -44,16 +29,26 @@ std::optional<std::string> ask_terminal(const std::string& prompt) {
 }
 
 std::optional<std::string> ask_pipe(const std::string&) {
+  const int before = interrupts().presses.load();
   std::string text;
   for (int c; (c = std::getc(stdin)) != EOF;) {
     if (c == '\n') return text;
     text += static_cast<char>(c);
   }
+  if (interrupts().presses.load() != before) {  // not the end of the input
+    std::clearerr(stdin);
+    return std::string();
+  }
   return text.empty() ? std::nullopt : std::optional(text);
 }
 
 int exit_code_of(const ProgramOutcome& outcome) {
-  if (outcome.output_closed) return kOk;  // `tl … | head` ends quietly
+  if (outcome.output_closed) return kOk;             // `tl … | head` ends quietly
+  if (outcome.failure && signal_exit_code() != 0) {  // whatever it was that it broke off
+    std::fputs(outcome.failure->code == Code::Interrupted ? outcome.messages.c_str() : "error: interrupted\n",
+               stderr);
+    return signal_exit_code();
+  }
   std::fputs(outcome.messages.c_str(), stderr);
   if (outcome.program_is_wrong) return kProgramFailed;
   return outcome.failure ? cli::exit_code_of(outcome.failure->code) : outcome.exit_code;
@@ -88,9 +83,9 @@ int report(const Error& error) {
 }
 
 int run_program(const RunArgs& args) {
-  catch_interrupts();
+  catch_signals();
   const bool terminal = isatty(STDIN_FILENO) == 1 && isatty(STDOUT_FILENO) == 1;
-  const SessionHooks hooks{.ask = terminal ? ask_terminal : ask_pipe, .interrupts = &g_interrupts};
+  const SessionHooks hooks{.ask = terminal ? ask_terminal : ask_pipe, .interrupts = &interrupts()};
   return exit_code_of(run_file(args.session, hooks, args.file, args.args, wants_colour()));
 }
 

@@ -75,16 +75,16 @@ TEST(Timelines, AnIdThatIsGivenOutAgainGoesOnWhereItWas) {
   EXPECT_FALSE(timelines.reached({again, last + 1}));
 }
 
-TEST(Timelines, ThousandsOfStreamsOneAfterTheOtherUseFewIds) {
+TEST(Timelines, AnyNumberOfStreamsOneAfterTheOtherUseOneId) {
   Timelines& timelines = Timelines::instance();
-  u32 largest = 0;
+  const StreamId first = timelines.create();
+  timelines.retire(first);
   for (int i = 0; i < 300'000; ++i) {  // more than there are ids
     const StreamId stream = timelines.create();
-    largest = std::max(largest, static_cast<u32>(stream));
+    ASSERT_EQ(stream, first);
     timelines.advance(stream, timelines.reached_value(stream) + 1);
     timelines.retire(stream);
   }
-  EXPECT_LT(largest, 1000u);
 }
 
 TEST(Timelines, ManyStreamsAtOneTimeAreApart) {

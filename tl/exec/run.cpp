@@ -349,7 +349,7 @@ void Run::keep_conversions() {
   }
 }
 
-void Run::settle() {
+void Run::note_uses() {
   const Ticket last = tickets_.back();
   for (const Tensor& leaf : s_.leaves) {
     if (leaf->value.buffer) leaf->value.buffer->note_use(last);
@@ -358,6 +358,10 @@ void Run::settle() {
     for (const auto& buffer : memory.outputs) buffer->note_use(last);
   }
   keep_conversions();
+}
+
+void Run::settle() {
+  note_uses();
   std::vector<Tensor> keep;  // nodes must not die while the list of items is walked
   keep.reserve(s_.items.size());
   for (size_t i = 0; i < s_.items.size(); ++i) {

@@ -84,6 +84,9 @@ struct Executor::Impl {
     std::shared_ptr<const Outcome> outcome;
   };
   std::deque<Unseen> unseen;
+  // The wait of an eager step that failed. Told when all of the run is handed over: a run that stopped half
+  // way would leave inputs that are written over, and memory that nobody knows to be in use.
+  Result<void> given_up;
 
   std::shared_ptr<Plan> plan_for(Executor& e, const Snapshot& s) {
     const u64 hash = hash_bytes(s.key.data(), s.key.size() * sizeof(u64));
@@ -182,7 +185,7 @@ struct Executor::Impl {
     in_flight.push_back({last, commands, run.bytes_written(index)});
     queued_commands += commands;
     queued_bytes += run.bytes_written(index);
-    if (e.options_.eager) TL_TRY_DO(wait_for(e, last));
+    if (e.options_.eager && given_up.ok()) given_up = wait_for(e, last);
     return {};
   }
 
@@ -206,11 +209,13 @@ struct Executor::Impl {
     for (size_t batch = 0; batch < plan->batch_ends.size(); ++batch) {
       TL_TRY_DO(submit_batch(e, *plan, run, batch, plan->batch_ends.size() == 1 ? then : Then::GoesOn));
     }
-    if (checksums) TL_TRY_DO(write_checksums(e, s, *plan, run));  // settling frees what nobody holds
+    Result<void> written;
+    if (checksums) written = write_checksums(e, s, *plan, run);  // settling frees what nobody holds
     run.settle();
     e.stats_.kept_conversions += run.skipped();
     unseen.push_back({last, run.outcome()});
-    return {};
+    TL_TRY_DO(std::exchange(given_up, {}));
+    return written;
   }
 
   Result<void> replay(Executor& e, Trace& trace, std::vector<Tensor>& outputs) {

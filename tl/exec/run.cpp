@@ -58,7 +58,7 @@ Run::Run(Device& device, CommandStream& stream, Snapshot& snapshot, std::shared_
       slot_bytes_(static_cast<size_t>(plan_->slots), 0),
       largest_(static_cast<size_t>(plan_->slots), -1),
       first_own_(plan_->steps.size(), -1),
-      tickets_(plan_->batch_ends.size()),
+      tickets_(std::max<size_t>(plan_->batch_ends.size(), 1)),  // views alone compute nothing: no ticket
       bytes_written_(plan_->batch_ends.size(), 0) {
   for (size_t i = 0; i < plan_->steps.size(); ++i) {
     const Step& step = plan_->steps[i];

@@ -23,14 +23,12 @@ SourceRef Trace::add_constant(Tensor tensor) {
 }
 
 SourceRef Trace::add_scalar(DType dtype, i32 symbol) {
-  leaves_.push_back(
-      {.kind = Leaf::Kind::Scalar, .type = {dtype, {}}, .is_scalar = true, .symbol = symbol});
+  leaves_.push_back({.kind = Leaf::Kind::Scalar, .type = {dtype, {}}, .is_scalar = true, .symbol = symbol});
   return ~static_cast<SourceRef>(leaves_.size() - 1);
 }
 
 SourceRef Trace::add_literal(TensorType type, std::vector<TraceElement> elements) {
-  leaves_.push_back(
-      {.kind = Leaf::Kind::Literal, .type = std::move(type), .elements = std::move(elements)});
+  leaves_.push_back({.kind = Leaf::Kind::Literal, .type = std::move(type), .elements = std::move(elements)});
   return ~static_cast<SourceRef>(leaves_.size() - 1);
 }
 

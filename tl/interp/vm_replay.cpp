@@ -215,8 +215,7 @@ bool Vm::replay(TracedCall& call, Value* args, Value& out) {
   Result<bool> done = host_.executor.replay(call.trace, inputs, given_, outputs);
   const bool is_done = done.ok() && *done;
   for (const CacheEffect& effect : call.effects) {
-    KVCache::Layer& layer =
-        found_[static_cast<size_t>(effect.cache)]->as<KVCache>().layers[effect.layer];
+    KVCache::Layer& layer = found_[static_cast<size_t>(effect.cache)]->as<KVCache>().layers[effect.layer];
     Tensor& tensor = effect.is_keys ? layer.keys : layer.values;
     if (is_done) {
       tensor = outputs[static_cast<size_t>(effect.output)];

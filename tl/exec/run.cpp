@@ -54,7 +54,7 @@ Run::Run(Device& device, CommandStream& stream, Snapshot& snapshot, std::shared_
       s_(snapshot),
       plan_(std::move(plan)),
       memory_(plan_->steps.size()),
-      tickets_(plan_->batch_ends.size()),
+      tickets_(std::max<size_t>(plan_->batch_ends.size(), 1)),  // views alone compute nothing: no ticket
       bytes_written_(plan_->batch_ends.size(), 0) {}
 
 const Node& Run::node_of(const Step& step) const {
@@ -349,7 +349,7 @@ void Run::keep_conversions() {
   }
 }
 
-void Run::settle() {
+void Run::note_uses() {
   const Ticket last = tickets_.back();
   for (const Tensor& leaf : s_.leaves) {
     if (leaf->value.buffer) leaf->value.buffer->note_use(last);
@@ -358,6 +358,10 @@ void Run::settle() {
     for (const auto& buffer : memory.outputs) buffer->note_use(last);
   }
   keep_conversions();
+}
+
+void Run::settle() {
+  note_uses();
   std::vector<Tensor> keep;  // nodes must not die while the list of items is walked
   keep.reserve(s_.items.size());
   for (size_t i = 0; i < s_.items.size(); ++i) {

@@ -18,6 +18,8 @@ class Run {
 
   // After the last batch: every evaluated node gets its place, and lets go of what it was computed from.
   void settle();
+  // The same for nodes that will be evaluated again: they stay as they are.
+  void note_uses();
   // Where the value of item `index` is.
   Placement value_of(i32 index) const;
   const std::shared_ptr<Outcome>& outcome() const { return outcome_; }

@@ -142,7 +142,10 @@ class Thread {
 
   void see(std::string where, const Result<HostTensor>& host) {
     if (!host.ok()) return seen.push_back({std::move(where), true, host.error().message});
-    seen.push_back({std::move(where), false, checksum_hex(checksum(host.value()))});
+    std::string text = checksum_hex(checksum(host.value())) + " " + to_string(host.value().type);
+    for (i64 i = 0; i < std::min<i64>(host.value().numel(), 4); ++i)
+      text += fmt::format(" {}", host.value().as_double(i));
+    seen.push_back({std::move(where), false, std::move(text)});
   }
 
   void look(const Tensor& t, std::string where) {

@@ -23,6 +23,7 @@ std::optional<OpCase> resized(const OpDef& op, const OpCase& row, const Attrs& a
   const i64 from = dims[static_cast<size_t>(sizes.below(static_cast<i64>(dims.size())))];
   const i64 to = sizes.pick<i64>({0, 1, 2, from / 2, from - 1, from + 1, from * 2});
   OpCase other = row;
+  other.name += ", resized";
   std::vector<TensorType> types;
   for (In& in : other.in) {
     TensorType type = in.type();

@@ -373,7 +373,9 @@ Result<bool> Executor::replay(Trace& trace, std::vector<Tensor>& inputs, std::sp
   const bool fits = trace.update(recorder_, inputs, given, literal) == Trace::Fit::Fits;
   Result<void> done = fits ? impl_->replay(*this, trace, outputs) : Result<void>();
   const bool is_done = fits && done.ok();
-  if (getenv("DBGT") && !is_done) fprintf(stderr, "mismatch fits %d guard %d..%d %s\n", fits, (int)trace.failed_guard().begin, (int)trace.failed_guard().end, done.ok() ? "" : done.error().message.c_str());
+  if (getenv("DBGT") && !is_done)
+    fprintf(stderr, "mismatch fits %d guard %d..%d %s\n", fits, (int)trace.failed_guard().begin,
+            (int)trace.failed_guard().end, done.ok() ? "" : done.error().message.c_str());
   if (!is_done) {
     trace.snapshot().undo_grants();
     recorder_.set_generator(generator);
@@ -429,6 +431,7 @@ Result<HostTensor> Executor::read(const Tensor& tensor) {
     return host;
   }
   TL_TRY_DO(wait(tensor));
+  if (n == 0) return host;  // its place may be behind the end of what it looks at
   const Placement& value = tensor->value;
   if (is_contiguous(tensor.shape(), value.strides)) {
     TL_TRY_DO(device_.download(*value.buffer, value.offset * size, host.bytes));

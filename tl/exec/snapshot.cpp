@@ -338,6 +338,11 @@ Snapshot take_snapshot(Recorder& recorder, std::span<const Tensor> roots, bool m
     }
     node = next;
   }
+  if (!failed.empty()) {
+    // With them goes what only they were to read, which may be a part of the snapshot: once more without it.
+    failed.clear();
+    return take_snapshot(recorder, roots, may_overwrite);
+  }
   Placer(s, std::move(node_holds), std::move(leaf_holds), may_overwrite).run();
   return s;
 }

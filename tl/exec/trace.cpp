@@ -22,14 +22,12 @@ SourceRef Trace::add_constant(Tensor tensor) {
 }
 
 SourceRef Trace::add_scalar(DType dtype, i32 symbol) {
-  leaves_.push_back(
-      {.kind = Leaf::Kind::Scalar, .type = {dtype, {}}, .is_scalar = true, .symbol = symbol});
+  leaves_.push_back({.kind = Leaf::Kind::Scalar, .type = {dtype, {}}, .is_scalar = true, .symbol = symbol});
   return ~static_cast<SourceRef>(leaves_.size() - 1);
 }
 
 SourceRef Trace::add_literal(TensorType type, std::vector<TraceElement> elements) {
-  leaves_.push_back(
-      {.kind = Leaf::Kind::Literal, .type = std::move(type), .elements = std::move(elements)});
+  leaves_.push_back({.kind = Leaf::Kind::Literal, .type = std::move(type), .elements = std::move(elements)});
   return ~static_cast<SourceRef>(leaves_.size() - 1);
 }
 
@@ -225,8 +223,8 @@ bool Trace::patch(Item& item, Node& node, Recorder& recorder) {
   bool changed = false;
   for (const TracePatch& p : item.patches) {
     if (p.symbol < 0) {
-      node.attrs.set_int(p.at, static_cast<i64>(p.symbol == TracePatch::kSeed ? recorder.seed()
-                                                                              : recorder.draw()));
+      node.attrs.set_int(p.at,
+                         static_cast<i64>(p.symbol == TracePatch::kSeed ? recorder.seed() : recorder.draw()));
       continue;  // no shape hangs on them
     }
     i64 value = values_[static_cast<size_t>(p.symbol)];

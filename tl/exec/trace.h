@@ -68,8 +68,8 @@ class Trace {
 
   // --- Replaying ---
   enum class Fit : u8 { Fits, Guard, Types };
-  // Brings everything up to date with this call's inputs, which it takes; the rows of caches that it will write
-  // are claimed.
+  // Brings everything up to date with this call's inputs, which it takes; the rows of caches that it will
+  // write are claimed.
   using MakeLiteral = std::function<Result<Tensor>(TensorType type, std::span<const std::byte> bytes)>;
   Fit update(Recorder& recorder, std::vector<Tensor>& inputs, std::span<const i64> given,
              const MakeLiteral& make_literal);

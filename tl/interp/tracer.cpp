@@ -16,8 +16,8 @@ using lang::Tuple;
 
 namespace {
 
-constexpr u32 kMostInts = 4096;            // of one trace
-constexpr u32 kMostTraces = 1u << 20;      // of a process: symbols and births are numbered through
+constexpr u32 kMostInts = 4096;              // of one trace
+constexpr u32 kMostTraces = 1u << 20;        // of a process: symbols and births are numbered through
 constexpr int kDeepest = lang::kMaxNesting;  // of lists and structs
 std::atomic<u32> g_traces{0};
 
@@ -26,14 +26,18 @@ enum class Native : u8 { Shape, Len, Numel, Aware, TensorList, CacheLayer, Cache
 
 const Native* special(std::string_view name) {
   static const std::unordered_map<std::string_view, Native> kNatives = {
-      {"shape", Native::Shape},      {"len", Native::Len},         {"numel", Native::Numel},
-      {"rank", Native::Aware},       {"ndim", Native::Aware},      {"dtype", Native::Aware},
-      {"linear", Native::Aware},     {"layer_norm", Native::Aware}, {"tensor", Native::Aware},
-      {"from_array", Native::Aware}, {"from_vec", Native::Aware},  {"concat", Native::TensorList},
-      {"k", Native::CacheLayer},     {"v", Native::CacheLayer},    {"get_k", Native::CacheLayer},
-      {"get_v", Native::CacheLayer}, {"length", Native::CacheLength}, {"append", Native::Append},
-      {"push", Native::Change},      {"pop", Native::Change},      {"extend", Native::Change},
-      {"insert", Native::Change},    {"remove", Native::Change},   {"set", Native::Change},
+      {"shape", Native::Shape},        {"len", Native::Len},
+      {"numel", Native::Numel},        {"rank", Native::Aware},
+      {"ndim", Native::Aware},         {"dtype", Native::Aware},
+      {"linear", Native::Aware},       {"layer_norm", Native::Aware},
+      {"tensor", Native::Aware},       {"from_array", Native::Aware},
+      {"from_vec", Native::Aware},     {"concat", Native::TensorList},
+      {"k", Native::CacheLayer},       {"v", Native::CacheLayer},
+      {"get_k", Native::CacheLayer},   {"get_v", Native::CacheLayer},
+      {"length", Native::CacheLength}, {"append", Native::Append},
+      {"push", Native::Change},        {"pop", Native::Change},
+      {"extend", Native::Change},      {"insert", Native::Change},
+      {"remove", Native::Change},      {"set", Native::Change},
       {"clear", Native::Change},
   };
   const auto it = kNatives.find(name);
@@ -615,7 +619,8 @@ bool Tracer::visit(const Instr& i, Value* base, const Proto& proto, const lang::
     }
     case Op::FinishList: {
       const auto& items = base[i.b].as<List>().items;
-      const bool has_float = std::any_of(items.begin(), items.end(), [](const Value& v) { return v.is_float(); });
+      const bool has_float =
+          std::any_of(items.begin(), items.end(), [](const Value& v) { return v.is_float(); });
       for (const Value& v : items) {
         if (has_float) fix(v);
       }
@@ -692,8 +697,7 @@ void Tracer::before_op(const Builtin& row, std::span<Value> args) {
         continue;
       case lang::ParamKind::Int:
         if (row.op->is_random && v.is_empty() && p.default_value.is_empty()) {
-          patches_.push_back(
-              {p.name == "seed" ? TracePatch::kSeed : TracePatch::kPosition, scalars, false});
+          patches_.push_back({p.name == "seed" ? TracePatch::kSeed : TracePatch::kPosition, scalars, false});
         } else if (const i32 symbol = symbol_of(v); symbol >= 0) {
           patches_.push_back({symbol, scalars, false});
         } else {
@@ -829,8 +833,10 @@ bool Tracer::call(const Builtin& builtin, std::span<Value> args, Value& result) 
       }
       return false;
     case Native::CacheLayer:
-      if (!args[0].is(ObjectKind::KVCache)) fix_deep(args[0]);
-      else if (is_callers(args[0])) use_layer(args[0], args[1]);
+      if (!args[0].is(ObjectKind::KVCache))
+        fix_deep(args[0]);
+      else if (is_callers(args[0]))
+        use_layer(args[0], args[1]);
       fix(args[1]);
       return false;
     case Native::CacheLength:
@@ -864,8 +870,7 @@ void Tracer::after_call() {
 // ---- The whole --------------------------------------------------------------------------------------------
 
 void Tracer::begin(std::span<Value> args) {
-  for (size_t i = 0; i < args.size(); ++i)
-    args[i] = read(Place::Kind::Arg, -1, static_cast<u32>(i), args[i]);
+  for (size_t i = 0; i < args.size(); ++i) args[i] = read(Place::Kind::Arg, -1, static_cast<u32>(i), args[i]);
 }
 
 i32 Tracer::add_part(const Value& v, int depth) {

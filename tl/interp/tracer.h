@@ -107,12 +107,12 @@ class Tracer : public RecordObserver, public lang::ValueTracer {
 
  private:
   // Ints.
-  i32 symbol_of(const Value& v) const;   // -1: a constant
-  i32 symbol_for(const Value& v);        // also of constants
+  i32 symbol_of(const Value& v) const;  // -1: a constant
+  i32 symbol_for(const Value& v);       // also of constants
   i32 add_int(TraceInt how);
   Value make_int(i64 value, i32 symbol) const;
-  void fix(const Value& v);              // an int is what it was
-  void fix_numbers(const Value& v);      // ints, and all that lists of the caller's hold
+  void fix(const Value& v);          // an int is what it was
+  void fix_numbers(const Value& v);  // ints, and all that lists of the caller's hold
   void fix_deep(const Value& v, int depth = 0);
   void fix_shape(const Tensor& t);
   void fix_lengths(const Value& v, int depth = 0);
@@ -156,7 +156,7 @@ class Tracer : public RecordObserver, public lang::ValueTracer {
     i32 place = -1;  // of an input
   };
   std::unordered_map<const Node*, Known> known_;
-  std::vector<Tensor> held_;          // so that no other node has their address
+  std::vector<Tensor> held_;  // so that no other node has their address
   std::vector<Value> held_objects_;
   std::unordered_map<const lang::Object*, i32> place_of_object_;
   std::map<std::tuple<i32, Place::Kind, u32>, i32> place_numbers_;
@@ -167,7 +167,7 @@ class Tracer : public RecordObserver, public lang::ValueTracer {
     i32 keys_input, values_input;
   };
   std::vector<CacheLayer> layers_;
-  std::vector<TracePatch> patches_;   // of the op that is recorded next
+  std::vector<TracePatch> patches_;  // of the op that is recorded next
   const OpDef* patched_op_ = nullptr;
   std::vector<const lang::Object*> in_result_;
   Span where_;

@@ -3,7 +3,15 @@
 
 #include "tl/interp/vm.h"
 
-namespace tl { double cpu_now(); struct Dbg { double t[8]; long n; ~Dbg(); }; extern Dbg g_dbg; }
+namespace tl {
+double cpu_now();
+struct Dbg {
+  double t[8];
+  long n;
+  ~Dbg();
+};
+extern Dbg g_dbg;
+}  // namespace tl
 namespace tl::interp {
 
 using lang::KVCache;
@@ -45,9 +53,9 @@ bool Vm::call_traced(const Proto& proto, Value* args, size_t given, Value& out, 
   for (size_t k = given; k < proto.params.size(); ++k) args[k].clear();
   for (const auto& variant : function.variants) {
     error_ = {};
-    double z0=cpu_now();
-    bool zr=replay(*variant, args, out);
-    g_dbg.t[7]+=cpu_now()-z0;
+    double z0 = cpu_now();
+    bool zr = replay(*variant, args, out);
+    g_dbg.t[7] += cpu_now() - z0;
     if (zr) {
       ++function.hits;
       for (size_t k = 0; k < proto.params.size(); ++k) args[k].clear();
@@ -73,7 +81,9 @@ bool Vm::trace_call(const Proto& proto, Value* args, size_t given, Value& out) {
   Value result;
   const bool done = enter(proto, args, given, 0, nullptr) && execute(depth, result);
   std::unique_ptr<TracedCall> traced = done && !tracer_->is_aborted() ? tracer_->finish(result) : nullptr;
-  if (getenv("DBGT")) fmt::print(stderr, "trace {}: {} {}\n", proto.name, traced ? traced->trace.nodes() : 0, tracer_->reason());
+  if (getenv("DBGT"))
+    fmt::print(stderr, "trace {}: {} {}\n", proto.name, traced ? traced->trace.nodes() : 0,
+               tracer_->reason());
   if (traced == nullptr) {
     function.is_off = ++function.failures >= kMostFailures;
   } else if (traced->trace.nodes() < kFewestNodes) {
@@ -172,7 +182,12 @@ bool Vm::find_places(const TracedCall& call, Value* args) {
       }
     }
     found_[i] = found;
-    if (!fits_place(place, *found)) { if (getenv("DBGT")) fmt::print(stderr, "place {} kind {} use {} parent {} index {}\n", i, (int)place.kind, (int)place.use, place.parent, place.index); return false; }
+    if (!fits_place(place, *found)) {
+      if (getenv("DBGT"))
+        fmt::print(stderr, "place {} kind {} use {} parent {} index {}\n", i, (int)place.kind, (int)place.use,
+                   place.parent, place.index);
+      return false;
+    }
   }
   return true;
 }
@@ -220,8 +235,7 @@ bool Vm::replay(TracedCall& call, Value* args, Value& out) {
   Result<bool> done = host_.executor.replay(call.trace, inputs, given_, outputs);
   const bool is_done = done.ok() && *done;
   for (const CacheEffect& effect : call.effects) {
-    KVCache::Layer& layer =
-        found_[static_cast<size_t>(effect.cache)]->as<KVCache>().layers[effect.layer];
+    KVCache::Layer& layer = found_[static_cast<size_t>(effect.cache)]->as<KVCache>().layers[effect.layer];
     Tensor& tensor = effect.is_keys ? layer.keys : layer.values;
     if (is_done) {
       tensor = outputs[static_cast<size_t>(effect.output)];

@@ -12,7 +12,7 @@
 namespace tl::property {
 namespace {
 
-constexpr unsigned kSecondsUntilHung = 60;
+constexpr unsigned kSecondsUntilHung = 300;  // machines may be very busy
 
 // What runs, for who finds the process dead.
 char now_running[512];

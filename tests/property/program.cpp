@@ -28,17 +28,17 @@ Step make_step(Random& random) {
   Step step;
   step.choice = random.next();
   const i64 dice = random.below(20);
-  if (dice < 2) {
+  if (dice < 3) {
     step.kind = Step::Kind::Append;
-  } else if (dice < 3) {
+  } else if (dice < 4) {
     step.kind = Step::Kind::Truncate;
-  } else if (dice < 5) {
+  } else if (dice < 6) {
     step.kind = Step::Kind::DropValue;
-  } else if (dice < 8) {
+  } else if (dice < 9) {
     step.kind = Step::Kind::TableRow;
     step.op = any_op(random);
   } else {
-    step.op = dice < 10 ? any_op(random) : frequent_op(random);
+    step.op = dice < 11 ? any_op(random) : frequent_op(random);
   }
   return step;
 }

@@ -140,6 +140,22 @@ TEST(FaultsOrder, APassThatReadsACacheRanAfterItsRowsWereWrittenOver) {
   });
 }
 
+TEST(FaultsOrder, ARewoundCacheWasWrittenOverByItsOwnRows) {
+  expect_same_bits([](Machine& m) {
+    const Tensor base = m.noise({30, kCols}, 8);
+    std::vector<std::string> sums;
+    for (int i = 0; i < 3; ++i) {
+      Tensor cache = m.op(op_append_rows, {must(m.executor->reserved(DType::F32, {kCols}, 100)), base});
+      must(m.executor->wait(cache));
+      cache = m.op(op_append_rows, {rows(m, cache, 0, 10), rows(m, cache, 3 + i, 20)});
+      sums.push_back(m.sum_of(cache));
+    }
+    const Tensor want = m.op(op_concat, {rows(m, base, 0, 10), rows(m, base, 3, 20)}, Attrs().with_int(0));
+    EXPECT_EQ(sums[0], m.sum_of(want));
+    return sums;
+  });
+}
+
 TEST(FaultsOrder, AppendedThenTruncatedBeforeAnybodyLooked) {
   expect_same_bits([](Machine& m) {
     Tensor keys = must(m.executor->reserved(DType::F32, {kCols}, 100));

@@ -157,6 +157,11 @@ class Placer {
       const SnapshotItem& item = s_.items[static_cast<size_t>(i)];
       if (item.base == base && item.external) return false;
     }
+    // Its own other inputs are read while it writes.
+    const auto& own = s_.items[static_cast<size_t>(self)].inputs;
+    for (int k = 1; k < own.size(); ++k) {
+      if (s_.base_of(own[k]) == base) return false;
+    }
     for (size_t i = static_cast<size_t>(self) + 1; i < s_.items.size(); ++i) {
       for (const SourceRef input : s_.items[i].inputs) {
         // Items from `self` on are not placed yet: what they look at shows when it is their turn.

@@ -12,7 +12,7 @@
 #include "tl/base/hash.h"
 #include "tl/exec/checksum.h"
 #include "tl/exec/planner.h"
-#include "tl/exec/run.h"
+#include "tl/exec/trace.h"
 #include "tl/ops/ops.h"
 
 namespace tl {
@@ -173,7 +173,6 @@ struct Executor::Impl {
     const Order& order = plan.orders[index];
     const i64 commands = static_cast<i64>(batch->commands.size());
     e.stats_.commands += static_cast<u64>(commands);
-    for (const Command& c : batch->commands) e.stats_.kept_conversions += c.is_skipped;
     ++e.stats_.batches;
     if (plan.prepared.size() == index) {
       TL_TRY(const PreparedId id, e.options_.shuffle ? stream->prepare(Order::chain(batch->commands.size()))
@@ -213,6 +212,7 @@ struct Executor::Impl {
     Result<void> written;
     if (checksums) written = write_checksums(e, s, *plan, run);  // settling frees what nobody holds
     run.settle();
+    e.stats_.kept_conversions += run.skipped();
     unseen.push_back({last, run.outcome()});
     TL_TRY_DO(std::exchange(given_up, {}));
     return written;
@@ -224,20 +224,26 @@ struct Executor::Impl {
     if (trace.key_changed() || trace.plan_epoch != plan_epoch) {
       trace.plan = plan_for(e, s);
       trace.plan_epoch = plan_epoch;
+      trace.run = std::make_unique<Run>(e.device_, *stream, s, trace.plan);
     }
     Plan& plan = *trace.plan;
-    if (plan.missing != nullptr) return fail(Code::Unsupported, "no kernel");
-    Run run(e.device_, *stream, s, trace.plan);
+    if (plan.missing != nullptr) return fail(Code::Unsupported, "{} does not run here", plan.missing->name);
+    Run& run = *trace.run;
+    const RunChanges changes = trace.changes();
+    run.begin_again(changes, trace.keep(), !e.options_.shuffle);
     i32 culprit = -1;
     TL_TRY_DO(run.allocate(culprit));
     s.granted.clear();
     for (size_t batch = 0; batch < plan.batch_ends.size(); ++batch)
       TL_TRY_DO(submit_batch(e, plan, run, batch, Then::GoesOn));
     run.note_uses();
+    outputs.reserve(trace.outputs().size());
     for (const SourceRef ref : trace.outputs()) {
       outputs.push_back(is_leaf(ref) ? s.leaves[static_cast<size_t>(~ref)]
                                      : constant(s.node_of(ref).type, run.value_of(ref)));
     }
+    run.let_go();
+    e.stats_.kept_conversions += run.skipped();
     unseen.push_back({last, run.outcome()});
     ++e.stats_.replays;
     return {};
@@ -373,9 +379,6 @@ Result<bool> Executor::replay(Trace& trace, std::vector<Tensor>& inputs, std::sp
   const bool fits = trace.update(recorder_, inputs, given, literal) == Trace::Fit::Fits;
   Result<void> done = fits ? impl_->replay(*this, trace, outputs) : Result<void>();
   const bool is_done = fits && done.ok();
-  if (getenv("DBGT") && !is_done)
-    fprintf(stderr, "mismatch fits %d guard %d..%d %s\n", fits, (int)trace.failed_guard().begin,
-            (int)trace.failed_guard().end, done.ok() ? "" : done.error().message.c_str());
   if (!is_done) {
     trace.snapshot().undo_grants();
     recorder_.set_generator(generator);

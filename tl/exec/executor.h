@@ -10,10 +10,11 @@
 
 #include "tl/device/device.h"
 #include "tl/device/host_tensor.h"
-#include "tl/exec/trace.h"
 #include "tl/tensor/graph.h"
 
 namespace tl {
+
+class Trace;  // tl/exec/trace.h
 
 struct ExecOptions {
   bool eager = false;          // one command, then wait

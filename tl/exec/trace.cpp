@@ -1,5 +1,6 @@
 #include "tl/exec/trace.h"
 
+#include <algorithm>
 #include <bit>
 
 #include "tl/device/kernel.h"
@@ -32,7 +33,7 @@ SourceRef Trace::add_literal(TensorType type, std::vector<TraceElement> elements
 }
 
 SourceRef Trace::add_node(const Node& recorded, std::span<const SourceRef> inputs,
-                          std::vector<TracePatch> patches) {
+                          std::span<const TracePatch> patches) {
   Item item;
   item.node = Tensor(new Node);
   Node& node = *item.node.node();
@@ -43,13 +44,29 @@ SourceRef Trace::add_node(const Node& recorded, std::span<const SourceRef> input
   node.sequence = recorded.sequence;
   if (recorded.output_types != nullptr)
     node.output_types = std::make_unique<OutputTypes>(*recorded.output_types);
-  item.patches = std::move(patches);
+  item.first_patch = static_cast<i32>(patches_.size());
+  item.patches = static_cast<i32>(patches.size());
+  for (const TracePatch& p : patches) {
+    i64 value = 0;
+    if (p.symbol >= 0)
+      value = p.in_list ? node.attrs.ints()[static_cast<size_t>(p.at)] : node.attrs.int_at(p.at);
+    patches_.push_back({p, value});
+  }
   item.ints = static_cast<i32>(ints_.size());
   item.guards = static_cast<i32>(guards_.size());
   item.is_volatile = node.op->kind == OpKind::Append || node.op->donates;
   SnapshotItem& place = snapshot_.items.emplace_back();
   place.node = &node;
-  for (const SourceRef in : inputs) place.inputs.push_back(in);
+  item.first_input = static_cast<i32>(inputs_.size());
+  item.inputs = static_cast<i32>(inputs.size());
+  for (const SourceRef in : inputs) {
+    place.inputs.push_back(in);
+    inputs_.push_back(in);
+    if (!is_leaf(in)) continue;
+    const Leaf::Kind kind = leaves_[static_cast<size_t>(~in)].kind;
+    item.reads_ints = item.reads_ints || kind == Leaf::Kind::Scalar || kind == Leaf::Kind::Literal;
+  }
+  if (item.is_volatile) in_place_items_.push_back(static_cast<i32>(items_.size()));
   items_.push_back(std::move(item));
   return static_cast<SourceRef>(items_.size() - 1);
 }
@@ -73,6 +90,17 @@ void Trace::finish() {
     if (leaf.kind == Leaf::Kind::Constant) snapshot_.leaves[i] = leaf.tensor;
     if (leaf.kind == Leaf::Kind::Scalar) snapshot_.leaves[i] = scalar_tensor(i64{0}, leaf.type.dtype);
   }
+  auto kept = std::make_shared<Kept>();
+  for (size_t i = 0; i < leaves_.size(); ++i) {
+    const Leaf& leaf = leaves_[i];
+    const bool is_constant = leaf.kind == Leaf::Kind::Constant && leaf.tensor->value.outcome == nullptr;
+    if (is_constant) kept->constants.push_back(leaf.tensor);
+    if (!is_constant) varying_leaves_.push_back(static_cast<i32>(i));
+  }
+  keep_ = std::move(kept);
+  item_changed_.resize(items_.size());
+  item_dirty_.resize(items_.size());
+  leaf_dirty_.resize(leaves_.size());
   values_.resize(ints_.size());
   placer_ = std::make_unique<SnapshotPlacer>(snapshot_);
 }
@@ -93,16 +121,17 @@ Trace::Fit Trace::update(Recorder& recorder, std::vector<Tensor>& inputs, std::s
 }
 
 Trace::Fit Trace::update_all(Recorder& recorder, std::vector<Tensor>& inputs, std::span<const i64> given) {
+  std::fill(leaf_dirty_.begin(), leaf_dirty_.end(), is_stale_);
   size_t next_input = 0;
-  for (size_t i = 0; i < leaves_.size(); ++i) {
-    leaves_[i].is_dirty = is_stale_;
-    if (leaves_[i].kind != Leaf::Kind::Input) continue;
-    if (!update_leaf(i, std::move(inputs[next_input++]))) return Fit::Types;
+  for (const i32 i : varying_leaves_) {
+    if (leaves_[static_cast<size_t>(i)].kind != Leaf::Kind::Input) continue;
+    if (!update_leaf(static_cast<size_t>(i), std::move(inputs[next_input++]))) return Fit::Types;
   }
   for (size_t i = 0; i < items_.size(); ++i) {
-    if (!make_leaves_of(i, given) || !compute_ints(static_cast<size_t>(items_[i].ints), given))
-      return Fit::Types;
-    if (!check_guards(static_cast<size_t>(items_[i].guards))) return Fit::Guard;
+    const Item& item = items_[i];
+    if (item.reads_ints && !make_leaves_of(i, given)) return Fit::Types;
+    if (!compute_ints(static_cast<size_t>(item.ints), given)) return Fit::Types;
+    if (!check_guards(static_cast<size_t>(item.guards))) return Fit::Guard;
     if (!update_item(i, recorder)) return Fit::Types;
   }
   if (!compute_ints(ints_.size(), given)) return Fit::Types;
@@ -120,7 +149,7 @@ bool Trace::update_leaf(size_t number, Tensor tensor) {
     const bool is_same = leaf.view.offset == node.value.offset && leaf.view.shape == node.type.shape &&
                          leaf.view.strides == node.value.strides;
     if (!is_same) leaf.view = {node.type.shape, node.value.strides, node.value.offset};
-    leaf.is_dirty = leaf.is_dirty || !is_same;
+    if (!is_same) leaf_dirty_[number] = 1;
   }
   snapshot_.leaves[number] = std::move(tensor);
   return true;
@@ -218,21 +247,24 @@ bool Trace::check_guards(size_t count) {
   return true;
 }
 
-// Attributes that are ints of the trace; true if one has changed.
-bool Trace::patch(Item& item, Node& node, Recorder& recorder) {
+// Attributes that are ints of the trace; true if one has changed that a shape may hang on.
+bool Trace::patch(size_t index, Recorder& recorder) {
+  const Item& item = items_[index];
   bool changed = false;
-  for (const TracePatch& p : item.patches) {
+  for (i32 k = item.first_patch; k < item.first_patch + item.patches; ++k) {
+    Patch& p = patches_[static_cast<size_t>(k)];
     if (p.symbol < 0) {
-      node.attrs.set_int(p.at,
-                         static_cast<i64>(p.symbol == TracePatch::kSeed ? recorder.seed() : recorder.draw()));
-      continue;  // no shape hangs on them
+      const u64 drawn = p.symbol == TracePatch::kSeed ? recorder.seed() : recorder.draw();
+      item.node->attrs.set_int(p.at, static_cast<i64>(drawn));
+      item_changed_[index] = 1;
+      continue;
     }
     i64 value = values_[static_cast<size_t>(p.symbol)];
     if (p.as_float) value = std::bit_cast<i64>(static_cast<f64>(value));
-    const i64 before = p.in_list ? node.attrs.ints()[static_cast<size_t>(p.at)] : node.attrs.int_at(p.at);
-    if (before == value) continue;
+    if (p.value == value) continue;
+    p.value = value;
     changed = true;
-    p.in_list ? node.attrs.set_item(p.at, value) : node.attrs.set_int(p.at, value);
+    p.in_list ? item.node->attrs.set_item(p.at, value) : item.node->attrs.set_int(p.at, value);
   }
   return changed;
 }
@@ -260,16 +292,19 @@ bool Trace::infer(Node& node, const SnapshotItem& item) const {
 
 bool Trace::update_item(size_t index, Recorder& recorder) {
   Item& item = items_[index];
-  SnapshotItem& place = snapshot_.items[index];
-  Node& node = *item.node.node();
-  bool is_dirty = patch(item, node, recorder) || is_stale_;
-  for (const SourceRef in : place.inputs) {
-    is_dirty = is_dirty || (is_leaf(in) ? leaves_[static_cast<size_t>(~in)].is_dirty
-                                        : items_[static_cast<size_t>(in)].is_dirty);
+  bool is_dirty = is_stale_;
+  for (i32 k = item.first_input; k < item.first_input + item.inputs; ++k) {
+    const SourceRef in = inputs_[static_cast<size_t>(k)];
+    is_dirty = is_dirty || (is_leaf(in) ? leaf_dirty_[static_cast<size_t>(~in)]
+                                        : item_dirty_[static_cast<size_t>(in)]) != 0;
   }
-  item.is_dirty = is_dirty;
+  item_changed_[index] = item_dirty_[index] = 0;
+  if (item.patches > 0) is_dirty = patch(index, recorder) || is_dirty;
   if (!is_dirty && !item.is_volatile) return true;
-  if (!infer(node, place)) return false;
+  Node& node = *item.node.node();
+  item_changed_[index] = 1;
+  SnapshotItem& place = snapshot_.items[index];
+  if (is_dirty && !infer(node, place)) return false;
   const View before = place.view;
   const SourceRef base_before = place.base;
   placer_->place(static_cast<SourceRef>(index));
@@ -277,23 +312,25 @@ bool Trace::update_item(size_t index, Recorder& recorder) {
   key_changed_ = key_changed_ || facts != item.facts;
   item.facts = facts;
   // A value that lies as before hides what changed in front of it.
-  item.is_dirty = is_stale_ || place.base != base_before || place.view.offset != before.offset ||
-                  place.view.shape != before.shape || place.view.strides != before.strides;
+  item_dirty_[index] = is_stale_ || place.base != base_before || place.view.offset != before.offset ||
+                       place.view.shape != before.shape || place.view.strides != before.strides;
   return true;
 }
 
 void Trace::let_go() {
-  for (size_t i = 0; i < leaves_.size(); ++i) {
-    if (leaves_[i].kind == Leaf::Kind::Input || leaves_[i].kind == Leaf::Kind::Literal)
-      snapshot_.leaves[i] = {};
+  for (const i32 i : varying_leaves_) {
+    const Leaf::Kind kind = leaves_[static_cast<size_t>(i)].kind;
+    if (kind == Leaf::Kind::Input || kind == Leaf::Kind::Literal)
+      snapshot_.leaves[static_cast<size_t>(i)] = {};
   }
 }
 
 void Trace::give_back(std::vector<Tensor>& inputs) {
   size_t next_input = 0;
-  for (size_t i = 0; i < leaves_.size(); ++i) {
-    if (leaves_[i].kind != Leaf::Kind::Input) continue;
-    if (snapshot_.leaves[i]) inputs[next_input] = std::move(snapshot_.leaves[i]);
+  for (const i32 i : varying_leaves_) {
+    if (leaves_[static_cast<size_t>(i)].kind != Leaf::Kind::Input) continue;
+    Tensor& leaf = snapshot_.leaves[static_cast<size_t>(i)];
+    if (leaf) inputs[next_input] = std::move(leaf);
     ++next_input;
   }
 }

@@ -8,7 +8,7 @@
 #include <span>
 #include <vector>
 
-#include "tl/exec/planner.h"
+#include "tl/exec/run.h"
 
 namespace tl {
 
@@ -56,8 +56,7 @@ class Trace {
   SourceRef add_scalar(DType dtype, i32 symbol);
   SourceRef add_literal(TensorType type, std::vector<TraceElement> elements);
   SourceRef add_node(const Node& recorded, std::span<const SourceRef> inputs,
-                     std::vector<TracePatch> patches);
-  bool has_nodes() const { return !items_.empty(); }
+                     std::span<const TracePatch> patches);
   i32 add_int(TraceInt how);  // gives its number
   // What must hold for a replay: int `symbol` is `value`.
   void add_guard(i32 symbol, i64 value, Span where);
@@ -83,8 +82,16 @@ class Trace {
   void let_go();
   void give_back(std::vector<Tensor>& inputs);
 
+  // What the last update changed, for a run that is kept.
+  RunChanges changes() const {
+    return {item_changed_, item_dirty_, leaf_dirty_, varying_leaves_, in_place_items_};
+  }
+  // Keeps alive what every replay reads.
+  const std::shared_ptr<const void>& keep() const { return keep_; }
+
   std::shared_ptr<Plan> plan;
-  u64 plan_epoch = 0;  // of the executor's plans when it was found
+  std::unique_ptr<Run> run;  // of `plan`
+  u64 plan_epoch = 0;        // of the executor's plans when it was found
 
  private:
   struct Leaf {
@@ -95,15 +102,15 @@ class Trace {
     i32 symbol = -1;
     std::vector<TraceElement> elements;
     View view;  // where it lay at the last replay
-    bool is_dirty = true;
   };
   struct Item {
     Tensor node;
-    std::vector<TracePatch> patches;
+    i32 first_patch = 0, patches = 0;  // in patches_
     i32 ints = 0, guards = 0;  // how many come before it
     bool is_volatile = false;  // where it lies depends on who else holds memory
-    bool is_dirty = true;      // its type or place has changed in this replay
-    u64 facts = 0;             // of the plan key
+    bool reads_ints = false;   // a scalar or literal of ints
+    i32 first_input = 0, inputs = 0;  // in inputs_
+    u64 facts = 0;                    // of the plan key
   };
   struct Guard {
     i32 symbol;
@@ -119,10 +126,26 @@ class Trace {
   i64 compute(const TraceInt& how, std::span<const i64> given) const;
   bool check_guards(size_t count);
   bool update_item(size_t index, Recorder& recorder);
-  bool patch(Item& item, Node& node, Recorder& recorder);
+  bool patch(size_t index, Recorder& recorder);
   bool infer(Node& node, const SnapshotItem& item) const;
 
+  struct Kept {
+    std::shared_ptr<const Plan> plan;
+    std::vector<Tensor> constants;
+  };
+
   std::vector<Leaf> leaves_;
+  // Of all items; a patch with the value that its attribute has. Apart from the nodes, which are rarely in
+  // the processor's caches when a replay begins.
+  struct Patch : TracePatch {
+    i64 value = 0;
+  };
+  std::vector<Patch> patches_;
+  std::vector<SourceRef> inputs_;
+  // What has changed in this replay: what an item computes, its type or place, a leaf's.
+  std::vector<u8> item_changed_, item_dirty_, leaf_dirty_;
+  std::vector<i32> varying_leaves_, in_place_items_;
+  std::shared_ptr<const void> keep_;
   std::vector<Item> items_;
   std::vector<TraceInt> ints_;
   std::vector<Guard> guards_;

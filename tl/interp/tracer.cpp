@@ -328,7 +328,7 @@ void Tracer::recorded(const Node& node) {
     return abort("it draws random numbers in a way that is not known");
   }
   if (is_aborted_) return;
-  known_[&node] = {trace_.add_node(node, inputs, std::move(patches)), node.sequence};
+  known_[&node] = {trace_.add_node(node, inputs, patches), node.sequence};
 }
 
 void Tracer::made(const Tensor& constant) {

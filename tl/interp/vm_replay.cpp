@@ -3,15 +3,6 @@
 
 #include "tl/interp/vm.h"
 
-namespace tl {
-double cpu_now();
-struct Dbg {
-  double t[8];
-  long n;
-  ~Dbg();
-};
-extern Dbg g_dbg;
-}  // namespace tl
 namespace tl::interp {
 
 using lang::KVCache;
@@ -53,10 +44,7 @@ bool Vm::call_traced(const Proto& proto, Value* args, size_t given, Value& out, 
   for (size_t k = given; k < proto.params.size(); ++k) args[k].clear();
   for (const auto& variant : function.variants) {
     error_ = {};
-    double z0 = cpu_now();
-    bool zr = replay(*variant, args, out);
-    g_dbg.t[7] += cpu_now() - z0;
-    if (zr) {
+    if (replay(*variant, args, out)) {
       ++function.hits;
       for (size_t k = 0; k < proto.params.size(); ++k) args[k].clear();
       return is_done = true;
@@ -81,9 +69,6 @@ bool Vm::trace_call(const Proto& proto, Value* args, size_t given, Value& out) {
   Value result;
   const bool done = enter(proto, args, given, 0, nullptr) && execute(depth, result);
   std::unique_ptr<TracedCall> traced = done && !tracer_->is_aborted() ? tracer_->finish(result) : nullptr;
-  if (getenv("DBGT"))
-    fmt::print(stderr, "trace {}: {} {}\n", proto.name, traced ? traced->trace.nodes() : 0,
-               tracer_->reason());
   if (traced == nullptr) {
     function.is_off = ++function.failures >= kMostFailures;
   } else if (traced->trace.nodes() < kFewestNodes) {
@@ -182,12 +167,7 @@ bool Vm::find_places(const TracedCall& call, Value* args) {
       }
     }
     found_[i] = found;
-    if (!fits_place(place, *found)) {
-      if (getenv("DBGT"))
-        fmt::print(stderr, "place {} kind {} use {} parent {} index {}\n", i, (int)place.kind, (int)place.use,
-                   place.parent, place.index);
-      return false;
-    }
+    if (!fits_place(place, *found)) return false;
   }
   return true;
 }

@@ -1,5 +1,5 @@
-// Faults of failures: what went on, went missing or stood still after something had failed. Each test is named after
-// its fault.
+// Faults of failures: what went on, went missing or stood still after something had failed. Each test is
+// named after its fault.
 #include <fmt/format.h>
 
 #include <thread>
@@ -51,9 +51,10 @@ TEST_F(FaultsFailures, AnotherExecutorReadWhatHadNotFailedYet) {
     Machine m = Machine::cpu(2);
     Tensor x = m.noise({200, 200}, 1);
     for (int k = 0; k < 3; ++k) x = m.op(op_matmul, {x, x});
-    const Tensor at = m.op(op_cast, {m.op(op_add, {m.op(op_mul, {x, scalar_tensor(0.0, DType::F32)}),
-                                                   scalar_tensor(500.0, DType::F32)})},
-                           Attrs().with_dtype(DType::I32));
+    const Tensor at = m.op(
+        op_cast,
+        {m.op(op_add, {m.op(op_mul, {x, scalar_tensor(0.0, DType::F32)}), scalar_tensor(500.0, DType::F32)})},
+        Attrs().with_dtype(DType::I32));
     const Tensor bad = m.op(op_embedding, {m.noise({4, 8}, 1), m.reshape(at, {40000})});
     must(m.executor->submit({&bad, 1}));
     const auto e = another(m);
@@ -84,8 +85,8 @@ TEST_F(FaultsFailures, UnrelatedWorkOfTheSameRunFailedToo) {
 TEST_F(FaultsFailures, AFailedNodeWasNotMarkedAndHeldUpTheOthers) {
   Machine m = Machine::cpu(2, {}, 8 << 20);
   const Tensor x = m.noise({1000}, 1);
-  const Tensor big =
-      m.op(op_add, {m.op(op_broadcast_to, {x}, Attrs().with_ints({10000, 1000})), scalar_tensor(1.0, DType::F32)});
+  const Tensor big = m.op(
+      op_add, {m.op(op_broadcast_to, {x}, Attrs().with_ints({10000, 1000})), scalar_tensor(1.0, DType::F32)});
   const Tensor child = m.op(op_softmax, {big}, Attrs().with_int(0)), good = m.op(op_exp, {x});
   EXPECT_FALSE(m.executor->wait(big).ok());
   EXPECT_EQ(big->state, NodeState::Failed);
@@ -120,8 +121,10 @@ TEST_F(FaultsFailures, GrantedRowsWereLostAfterAFailure) {
   must(m.executor->wait(cache));
   const Tensor rows = m.op(op_exp, {m.noise({500, 64}, 2)});
   must(m.executor->wait(rows));
-  const Tensor appended = m.op(op_append_rows, {cache, m.op(op_softmax, {m.op(op_index, {rows},
-      Attrs().with_ints({0, 20, 1, 0, 0, 64, 1, 0}))}, Attrs().with_int(-1))});
+  const Tensor appended =
+      m.op(op_append_rows,
+           {cache, m.op(op_softmax, {m.op(op_index, {rows}, Attrs().with_ints({0, 20, 1, 0, 0, 64, 1, 0}))},
+                        Attrs().with_int(-1))});
   must(set_fail_points("alloc:1"));
   EXPECT_FALSE(m.executor->wait(appended).ok());
   must(set_fail_points(""));
@@ -197,7 +200,9 @@ TEST_F(FaultsFailures, AFailureNobodyLookedAtWasForgotten) {
 TEST_F(FaultsFailures, APlanThatRanBeforeFailsAndRunsAgain) {
   Machine m = Machine::cpu();
   const Tensor table = m.noise({4, 8}, 1);
-  const auto pick = [&](int index) { return m.op(op_exp, {m.op(op_embedding, {table, m.i32({2}, {1, index})})}); };
+  const auto pick = [&](int index) {
+    return m.op(op_exp, {m.op(op_embedding, {table, m.i32({2}, {1, index})})});
+  };
   const std::string want = m.sum_of(pick(2));
   EXPECT_TRUE(names(message_of(*m.executor, pick(7)), "embedding"));
   EXPECT_EQ(m.sum_of(pick(2)), want);

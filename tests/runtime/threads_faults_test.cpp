@@ -1,5 +1,5 @@
-// Faults between threads: races, limits of what many may do at once, and what one of them waited for. Each test is
-// named after its fault.
+// Faults between threads: races, limits of what many may do at once, and what one of them waited for. Each
+// test is named after its fault.
 #include <chrono>
 #include <condition_variable>
 #include <thread>
@@ -99,7 +99,8 @@ TEST(FaultsThreads, ANinthStreamsReadBlocked) {
 TEST(FaultsThreads, AForeignDependencyWasMissing) {
   Machine m = Machine::cpu(4);
   const Tensor a = m.noise({160, 160}, 1), b = m.noise({160, 160}, 2);
-  const Tensor want_of = m.op(op_softmax, {m.op(op_matmul, {m.op(op_matmul, {a, b}), b})}, Attrs().with_int(-1));
+  const Tensor want_of =
+      m.op(op_softmax, {m.op(op_matmul, {m.op(op_matmul, {a, b}), b})}, Attrs().with_int(-1));
   const std::string want = m.sum_of(want_of);
   for (int i = 0; i < 40; ++i) {
     const auto e = another(m), f = another(m);

@@ -101,7 +101,8 @@ void Run::index_steps(const RunChanges& changes) {
   changed_at_.assign(plan_->steps.size(), count_);
   std::vector<u8> varies(s_.leaves.size(), 0);
   for (const i32 leaf : changes.varying_leaves) varies[static_cast<size_t>(leaf)] = 1;
-  std::vector<std::vector<i32>> computes(s_.items.size()), reads(s_.items.size()), reads_leaf(s_.leaves.size());
+  std::vector<std::vector<i32>> computes(s_.items.size()), reads(s_.items.size()),
+      reads_leaf(s_.leaves.size());
   for (size_t i = 0; i < plan_->steps.size(); ++i) {
     const Step& step = plan_->steps[i];
     const i32 self = static_cast<i32>(i);
@@ -342,9 +343,10 @@ Result<void> Run::allocate_output(size_t index, int k) {
       step.op->name, {step.outputs[k].dtype, output_shape(step, k)}, node_of(step).origin};
   if (slot == StepOutput::kGrowing) {
     // Twice the room: however often it has to move, each row is copied once or twice.
-    TL_TRY(to, device_.reserve(2 * bytes, label));
+    const SnapshotItem& item = s_.items[static_cast<size_t>(step.node)];
+    TL_TRY(to, device_.reserve(2 * item.most_bytes, label));
     TL_TRY_DO(device_.commit(*to, bytes));
-    to->used_bytes.store(bytes);
+    to->used_bytes.store(item.used_bytes);
     return {};
   }
   TL_TRY(to, device_.allocate(bytes, stream_.id(), label));
@@ -544,16 +546,14 @@ void Run::add_accesses(Batch& batch, Command& c, size_t index) const {
     const StepInput& in = step.inputs[static_cast<int>(k)];
     if (inputs[k].data == nullptr) continue;
     const bool is_step = in.from == StepInput::From::Step;
-    const Buffer& buffer =
-        is_step ? *output_buffer(in.index, 0) : *buffer_of(s_.base_of(source_of(in)));
+    const Buffer& buffer = is_step ? *output_buffer(in.index, 0) : *buffer_of(s_.base_of(source_of(in)));
     add(read_access(buffer, inputs[k], inputs[k].data - buffer.data()));
   }
   for (size_t k = 0; k < outputs.size(); ++k) {
     const Operand& o = outputs[k];
     const i64 bytes = element_bytes(o.dtype, o.numel());
     const bool in_place = step.outputs[static_cast<int>(k)].slot == StepOutput::kInPlace;
-    const i64 first =
-        !in_place || o.dims.empty() || o.dims[0] == 0 ? 0 : bytes / o.dims[0] * c.appended;
+    const i64 first = !in_place || o.dims.empty() || o.dims[0] == 0 ? 0 : bytes / o.dims[0] * c.appended;
     add({output_buffer(static_cast<i32>(index), static_cast<int>(k))->id(), first, bytes - first,
          Access::Mode::Write});
   }
@@ -639,8 +639,7 @@ void Run::note_uses() {
     for (const Tensor& leaf : s_.leaves) note(leaf);
   }
   for (const auto& slot : slots_) slot->note_use(last);
-  for (const auto& [step, k] : own_outputs_)
-    memory_[static_cast<size_t>(step)].outputs[k]->note_use(last);
+  for (const auto& [step, k] : own_outputs_) memory_[static_cast<size_t>(step)].outputs[k]->note_use(last);
   keep_conversions();
 }
 

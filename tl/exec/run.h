@@ -9,8 +9,8 @@ namespace tl {
 
 // What a run that is kept for another evaluation is told of it: what has changed since the last one.
 struct RunChanges {
-  std::span<const u8> items;       // 1: the attributes, type or place of an item
-  std::span<const u8> dirty;       // 1: the type or place of an item
+  std::span<const u8> items;  // 1: the attributes, type or place of an item
+  std::span<const u8> dirty;  // 1: the type or place of an item
   std::span<const u8> dirty_leaves;
   std::span<const i32> varying_leaves;  // that are not the same tensor in every run; the others are kept
   std::span<const i32> in_place_items;  // that may write over something
@@ -50,8 +50,8 @@ class Run {
     bool is_to_keep = false;  // its result stays with the leaf it was made of
   };
 
-  // Where an operand's memory is found in every run: what owns it, by number (slots, then leaves, then outputs
-  // that are not in slots), and how far in.
+  // Where an operand's memory is found in every run: what owns it, by number (slots, then leaves, then
+  // outputs that are not in slots), and how far in.
   struct OperandSource {
     i32 base = -1;   // -1: a number, in the operand itself
     i64 offset = 0;  // bytes
@@ -60,9 +60,7 @@ class Run {
   struct Index {
     std::vector<i32> begin{0}, items;
     void add(std::vector<std::vector<i32>>& lists);
-    std::span<const i32> of(size_t i) const {
-      return {items.data() + begin[i], items.data() + begin[i + 1]};
-    }
+    std::span<const i32> of(size_t i) const { return {items.data() + begin[i], items.data() + begin[i + 1]}; }
   };
 
   const Node& node_of(const Step& step) const;
@@ -105,7 +103,7 @@ class Run {
   Snapshot& s_;
   const std::shared_ptr<const Plan> plan_;
   std::shared_ptr<Outcome> outcome_ = std::make_shared<Outcome>();
-  std::vector<StepMemory> memory_;  // of every step
+  std::vector<StepMemory> memory_;                // of every step
   std::vector<std::pair<i32, i32>> own_outputs_;  // step and number of outputs that are not in slots
   std::vector<i64> slot_bytes_;
   std::vector<i32> largest_;  // step that decides a slot's size
@@ -117,15 +115,15 @@ class Run {
 
   // Of runs that are kept.
   static constexpr size_t kRecent = 8;
-  u64 count_ = 0;                                  // of evaluations; 0: not kept
-  const RunChanges* changes_ = nullptr;            // null: everything is new
+  u64 count_ = 0;                        // of evaluations; 0: not kept
+  const RunChanges* changes_ = nullptr;  // null: everything is new
   std::shared_ptr<const void> keep_;
-  std::vector<std::shared_ptr<BatchHome>> homes_;  // one a batch
+  std::vector<std::shared_ptr<BatchHome>> homes_;    // one a batch
   std::vector<std::vector<OperandSource>> sources_;  // of the operands of each batch
   std::vector<Index> by_base_;                       // operands of each batch, by base
-  std::vector<u64> changed_at_;         // evaluation in which a step last changed
-  std::array<std::vector<i32>, kRecent> recent_;  // steps that changed in the last evaluations
-  Index computes_item_, reads_item_, reads_leaf_;  // steps
+  std::vector<u64> changed_at_;                      // evaluation in which a step last changed
+  std::array<std::vector<i32>, kRecent> recent_;     // steps that changed in the last evaluations
+  Index computes_item_, reads_item_, reads_leaf_;    // steps
   std::vector<i32> reads_varying_;  // steps that read a leaf that varies, or a conversion that may be kept
   std::vector<i32> always_;         // steps that are told a number, or may be kept
 

@@ -106,11 +106,11 @@ class Trace {
   struct Item {
     Tensor node;
     i32 first_patch = 0, patches = 0;  // in patches_
-    i32 ints = 0, guards = 0;  // how many come before it
-    bool is_volatile = false;  // where it lies depends on who else holds memory
-    bool reads_ints = false;   // a scalar or literal of ints
-    i32 first_input = 0, inputs = 0;  // in inputs_
-    u64 facts = 0;                    // of the plan key
+    i32 ints = 0, guards = 0;          // how many come before it
+    bool is_volatile = false;          // where it lies depends on who else holds memory
+    bool reads_ints = false;           // a scalar or literal of ints
+    i32 first_input = 0, inputs = 0;   // in inputs_
+    u64 facts = 0;                     // of the plan key
   };
   struct Guard {
     i32 symbol;

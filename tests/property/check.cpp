@@ -89,6 +89,31 @@ std::string difference(const Observations& want, const Observations& got, bool m
   return "";
 }
 
+std::vector<Settings> ways_to_run(const Program& program, Random& random) {
+  std::vector<Settings> ways;
+  for (const bool is_warm : {false, true}) {
+    for (const int batch : {3, 10000}) {
+      Settings s;
+      s.device = Settings::Device::Null;
+      s.is_warm = is_warm;
+      s.exec.fuse = !random.one_in(4);
+      s.exec.commands_per_batch = batch;
+      ways.push_back(s);
+    }
+  }
+  Settings eager, many;
+  eager.exec.eager = true;
+  many.threads = 16;
+  many.is_warm = true;
+  ways.insert(ways.end(), {eager, many, many});
+  for (int i = 0; i < 8; ++i) ways.push_back(random_settings(random));
+  for (int i = 0; i < 3; ++i) {
+    ways.push_back(random_settings(random));
+    ways.back().failures = random_failures(program, random);
+  }
+  return ways;
+}
+
 // One way to run a program.
 std::string check_one(const Program& program, const Settings& settings, const Observations& want) {
   note(program, settings);
@@ -111,24 +136,7 @@ std::string check_program(const Program& program) {
   Random random(hash_combine(program.seed, 0x73657474));
   note(program, truth());
   const Observations want = run_program(program, truth(), nullptr, nullptr);
-  std::vector<Settings> ways(5);
-  ways[0].exec.eager = true;
-  ways[1].threads = 16;
-  ways[1].is_warm = true;
-  ways[2] = random_settings(random);
-  ways[3] = random_settings(random);
-  ways[4] = random_settings(random);
-  ways[4].exec.eager = false;
-  ways[4].failures = random_failures(program, random);
-  for (const bool is_warm : {false, true}) {
-    Settings s;
-    s.device = Settings::Device::Null;
-    s.is_warm = is_warm;
-    s.exec.fuse = !is_warm || random.one_in(2);
-    s.exec.commands_per_batch = 10000;
-    ways.insert(ways.begin(), s);
-  }
-  for (const Settings& settings : ways) {
+  for (const Settings& settings : ways_to_run(program, random)) {
     if (std::string failure = check_one(program, settings, want); !failure.empty()) return failure;
   }
   return "";

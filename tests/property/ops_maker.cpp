@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "tests/ops/materialised.h"
+#include "tests/runtime/test_ops.h"
 
 namespace tl::property {
 namespace {
@@ -57,6 +58,19 @@ Tensor OpsMaker::apply_text(const OpDef& op, std::vector<Tensor> inputs, const s
   Result<Attrs> attrs = cases::parse_attrs(op, text);
   if (!attrs.ok()) return {};
   return apply(op, std::move(inputs), std::move(attrs).value());
+}
+
+std::pair<Tensor, Tensor> OpsMaker::divide(const Tensor& x) {
+  if (!x) return {};
+  const Tensor inputs[] = {x};
+  Result<std::vector<Tensor>> both = executor_.apply_all(op_divide_test, inputs, Attrs().with_float(0.25));
+  say("    divide_test of " + to_string(x.type()));
+  if (!both.ok()) {
+    return {failed_tensor(x.type(), both.error()), failed_tensor({DType::I32, x.shape()}, both.error())};
+  }
+  const std::vector<Tensor>& t = both.value();
+  if (alone_) (void)(executor_.wait(t[0]).ok() && executor_.wait(t[1]).ok());
+  return {t[0], t[1]};
 }
 
 Tensor OpsMaker::from_host(TensorType type, std::span<const std::byte> bytes) {

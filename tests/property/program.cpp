@@ -27,7 +27,7 @@ const OpDef* any_op(Random& random) {
 Step make_step(Random& random) {
   Step step;
   step.choice = random.next();
-  const i64 dice = random.below(20);
+  const i64 dice = random.below(22);
   if (dice < 3) {
     step.kind = Step::Kind::Append;
   } else if (dice < 4) {
@@ -37,6 +37,10 @@ Step make_step(Random& random) {
   } else if (dice < 9) {
     step.kind = Step::Kind::TableRow;
     step.op = any_op(random);
+  } else if (dice == 20) {
+    step.kind = Step::Kind::Put;
+  } else if (dice == 21) {
+    step.kind = Step::Kind::Divide;
   } else {
     step.op = dice < 11 ? any_op(random) : frequent_op(random);
   }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "tests/runtime/test_ops.h"
 #include "tl/ops/ops.h"
 #include "tl/tensor/signature.h"
 
@@ -70,6 +71,13 @@ class FunctionRun {
       case Step::Kind::Truncate:
         if (cache_) cache_ = ops_.rows(cache_, 0, sizes().below(cache_.shape()[0] + 1));
         return cache_;
+      case Step::Kind::Put:
+        return put();
+      case Step::Kind::Divide: {
+        auto [rest, whole] = ops_.divide(matrix());
+        values_.push_back(std::move(structure().one_in(2) ? whole : rest));
+        return structure().one_in(2) ? rest : whole;
+      }
       case Step::Kind::DropValue:
         values_[static_cast<size_t>(structure().below(static_cast<i64>(values_.size())))] = {};
         return {};
@@ -87,6 +95,13 @@ class FunctionRun {
     const Tensor grown = ops_.apply(op_append_rows, {cache_, rows});
     if (grown) cache_ = grown;
     return cache_;
+  }
+
+  Tensor put() {
+    const Tensor x = matrix();
+    if (!x) return x;
+    const i64 at = sizes().below(numel(x.shape()));
+    return ops_.apply(op_put_test, {x, ops_.vector(value(), 1)}, Attrs().with_int(at));
   }
 
   Tensor run_op(const OpDef& op) {

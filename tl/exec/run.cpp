@@ -220,9 +220,10 @@ Result<void> Run::allocate_output(size_t index, int k) {
       step.op->name, {step.outputs[k].dtype, output_shape(step, k)}, node_of(step).origin};
   if (slot == StepOutput::kGrowing) {
     // Twice the room: however often it has to move, each row is copied once or twice.
-    TL_TRY(to, device_.reserve(2 * bytes, label));
+    const SnapshotItem& item = s_.items[static_cast<size_t>(step.node)];
+    TL_TRY(to, device_.reserve(2 * item.most_bytes, label));
     TL_TRY_DO(device_.commit(*to, bytes));
-    to->used_bytes.store(bytes);
+    to->used_bytes.store(item.used_bytes);
     return {};
   }
   TL_TRY(to, device_.allocate(bytes, stream_.id(), label));

@@ -7,6 +7,7 @@
 #include "tl/builtins/convert.h"
 #include "tl/builtins/families.h"
 #include "tl/builtins/operators.h"
+#include "tl/ops/elementwise/scalar_ops.h"
 #include "tl/ops/find_op.h"
 #include "tl/tensor/op.h"
 
@@ -151,6 +152,10 @@ Result<void> add_attribute(CallContext& ctx, const Value& value, ParamKind kind,
   return {};
 }
 
+bool compares(const OpDef& op) {
+  return op.fused_code >= 0 && info(static_cast<ScalarCode>(op.fused_code)).rule == ScalarRule::Compare;
+}
+
 Result<Value> call_op_row(const Builtin& row, CallContext& ctx, std::span<Value> args) {
   if (args.size() == 1 && args[0].is_number()) {
     if (const ScalarFn f = scalar_function(row.name)) return Value(f(args[0].number()));
@@ -174,9 +179,21 @@ Result<Value> call_op_row(const Builtin& row, CallContext& ctx, std::span<Value>
     if (value.is_empty()) continue;
     if (inputs.size() == kMaxInputs)
       return fail(Code::BadProgram, "{} takes at most {} tensors", row.name, kMaxInputs);
-    auto tensor = to_tensor(ctx, value, is_place(p.name) ? std::nullopt : peer);
+    std::optional<DType> wanted = is_place(p.name) ? std::nullopt : peer;
+    if (compares(*row.op)) {  // by value, where the other type does not have it
+      TL_TRY(const std::optional<i64> outside, misfit(ctx, value, wanted));
+      if (outside) wanted = std::nullopt;
+    }
+    auto tensor = to_tensor(ctx, value, wanted);
     if (!tensor.ok()) return argument_error(row, i, std::move(tensor).error());
     inputs.push_back(std::move(tensor).value());
+  }
+  if (row.op->infer_outputs != nullptr) {
+    TL_TRY(const std::vector<Tensor> results,
+           ctx.executor().apply_all(*row.op, inputs, std::move(attrs), ctx.span));
+    std::vector<Value> items;
+    for (const Tensor& t : results) items.push_back(make_tensor(t));
+    return make_tuple(std::move(items));
   }
   TL_TRY(Tensor result, ctx.executor().apply(*row.op, inputs, std::move(attrs), ctx.span));
   return make_tensor(std::move(result));

@@ -88,11 +88,15 @@ const Parameter& parameter_at(const Signature& signature, size_t index) {
   return signature.params[std::min(index, signature.params.size() - 1)];
 }
 
-// The element type that plain numbers among the operands take: that of the first tensor.
+// The element type that plain numbers among the operands take: that of the first tensor; truth values only
+// where there is nothing else, since they are conditions mostly.
 std::optional<DType> peer_dtype(std::span<const Value> args) {
-  for (const Value& arg : args) {
-    const auto* t = arg.get_if<TensorValue>();
-    if (t != nullptr && t->tensor.rank() > 0 && !t->is_literal) return t->tensor.dtype();
+  for (const bool takes_bool : {false, true}) {
+    for (const Value& arg : args) {
+      const auto* t = arg.get_if<TensorValue>();
+      if (t == nullptr || t->tensor.rank() == 0 || t->is_literal) continue;
+      if (takes_bool || t->tensor.dtype() != DType::Bool) return t->tensor.dtype();
+    }
   }
   for (const Value& arg : args) {
     if (const Tensor* t = tensor_of(arg)) return t->dtype();
@@ -114,6 +118,12 @@ Value own_default(const Parameter& p) {
   return p.default_value;
 }
 
+// As a float. The largest int64 is what a kernel makes of the float above it.
+bool is_exact(i64 value) {
+  const f64 near = static_cast<f64>(value);
+  return value == INT64_MAX || (near < 0x1p63 && static_cast<i64>(near) == value);
+}
+
 Result<void> add_attribute(CallContext& ctx, const Value& value, ParamKind kind, Attrs& attrs) {
   switch (kind) {
     case ParamKind::Int: {
@@ -122,6 +132,8 @@ Result<void> add_attribute(CallContext& ctx, const Value& value, ParamKind kind,
       break;
     }
     case ParamKind::Float: {
+      if (value.is_int() && !is_exact(value.as_int()))
+        return fail(Code::BadProgram, "is {}, which no float is exactly", value.as_int());
       TL_TRY(const f64 f, to_float(ctx, value));
       attrs.with_float(f);
       break;

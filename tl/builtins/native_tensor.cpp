@@ -48,7 +48,9 @@ Result<Value> native_tensor(CallContext& ctx, std::span<Value> args) {
   if (!args[1].is_empty()) {
     TL_TRY(dtype, to_dtype(args[1]));
   }
-  TL_TRY(Tensor t, to_tensor(ctx, args[0], dtype));
+  auto made = to_tensor(ctx, args[0], dtype);
+  if (!made.ok()) return std::move(made).error().within("tensor");
+  Tensor t = std::move(made).value();
   if (dtype && t.dtype() != *dtype) return call_op(ctx, "cast", {make_tensor(std::move(t)), Value(*dtype)});
   return make_tensor(std::move(t));
 }
@@ -83,7 +85,7 @@ Result<Value> native_chunk(CallContext& ctx, std::span<Value> args) {
     TL_TRY(const std::vector<Value> items, to_items(ctx, args[0]));
     size = static_cast<i64>(items.size());
   }
-  return split_parts(ctx, args[0], std::max<i64>((size + count - 1) / count, 1), args[2].as_int());
+  return split_parts(ctx, args[0], size == 0 ? 1 : 1 + (size - 1) / count, args[2].as_int());
 }
 
 Result<Value> native_checksum(CallContext& ctx, std::span<Value> args) {
@@ -97,55 +99,44 @@ Result<Value> native_rand_seed(CallContext& ctx, std::span<Value> args) {
   return Value::unit();
 }
 
-// The type of all parts joined along `axis`, or why they do not fit.
-Result<TensorType> joined_type(const std::vector<Tensor>& parts, i64 axis) {
+// The element type of all parts joined along `axis`, or why they do not fit.
+Result<DType> joined_dtype(const std::vector<Tensor>& parts, i64 axis) {
   const Attrs attrs = Attrs().with_int(axis);
-  TensorType out = parts[0].type();
-  TL_TRY(const int at, checked_axis(axis, out.shape));
+  TL_TRY_DO(checked_axis(axis, parts[0].shape()));
+  DType dtype = element_type(parts[0].dtype());
   for (size_t i = 1; i < parts.size(); ++i) {
     const TensorType pair[] = {parts[0].type(), parts[i].type()};
     TL_TRY(const OutputTypes types, infer_types(op_concat, pair, attrs));
-    out.dtype = promote(out.dtype, types[0].dtype);
-    out.shape[at] += parts[i].shape()[at];
-    TL_TRY_DO(check_addressable(out));
+    dtype = promote(dtype, types[0].dtype);
   }
-  out.dtype = element_type(out.dtype);
-  return out;
+  return dtype;
 }
 
-// Many parts are written one after the other into one new tensor: each is copied once, however many there
-// are.
-Result<Tensor> write_parts(CallContext& ctx, const std::vector<Tensor>& parts, int axis,
-                           const TensorType& type) {
-  const auto apply = [&](const OpDef& op, std::initializer_list<Tensor> inputs, Attrs attrs) {
-    return ctx.executor().apply(op, std::span(inputs.begin(), inputs.size()), std::move(attrs), ctx.span);
+// More parts than the op takes are joined in groups, and the groups again: few copies of each, however many
+// there are. None of it depends on sizes, so that a call with others can be replayed.
+Result<Value> join(CallContext& ctx, std::vector<Tensor> parts, i64 axis, std::string_view who) {
+  auto dtype = joined_dtype(parts, axis);
+  if (!dtype.ok()) return std::move(dtype).error().within(who);
+  const auto apply = [&](const OpDef& op, std::span<const Tensor> inputs, Attrs attrs) {
+    return ctx.executor().apply(op, inputs, std::move(attrs), ctx.span);
   };
-  const std::vector<i64> dims(type.shape.begin(), type.shape.end());
-  TL_TRY(Tensor joined, apply(op_zeros, {}, Attrs().with_ints(dims).with_dtype(type.dtype)));
-  i64 start = 0;
-  for (Tensor part : parts) {
-    if (part.dtype() != type.dtype) {
-      TL_TRY(part, apply(op_cast, {part}, Attrs().with_dtype(type.dtype)));
+  constexpr size_t kGroup = kMaxInputs;
+  if (parts.size() > kGroup) {  // in the final type from the start: a type on the way could be narrower
+    for (Tensor& part : parts) {
+      if (part.dtype() == dtype.value()) continue;
+      TL_TRY(part, apply(op_cast, {&part, 1}, Attrs().with_dtype(dtype.value())));
     }
-    std::vector<i64> window;
-    for (int i = 0; i < type.rank(); ++i)
-      window.insert(window.end(), {i == axis ? start : 0, part.shape()[i], 1, 0});
-    start += part.shape()[axis];
-    TL_TRY(joined, apply(op_set_item, {joined, part}, Attrs().with_ints(std::move(window))));
   }
-  return joined;
-}
-
-Result<Value> join(CallContext& ctx, const std::vector<Tensor>& parts, i64 axis, std::string_view who) {
-  auto type = joined_type(parts, axis);
-  if (!type.ok()) return std::move(type).error().within(who);
-  const int at = *normalise_axis(axis, type.value().rank());
-  if (parts.size() > static_cast<size_t>(kMaxInputs)) {
-    TL_TRY(Tensor joined, write_parts(ctx, parts, at, type.value()));
-    return make_tensor(std::move(joined));
-  }
-  TL_TRY(Tensor joined, ctx.executor().apply(op_concat, parts, Attrs().with_int(at), ctx.span));
-  return make_tensor(std::move(joined));
+  do {
+    std::vector<Tensor> joined;
+    for (size_t i = 0; i < parts.size(); i += kGroup) {
+      const std::span<const Tensor> group(&parts[i], std::min(kGroup, parts.size() - i));
+      TL_TRY(Tensor one, apply(op_concat, group, Attrs().with_int(axis)));
+      joined.push_back(std::move(one));
+    }
+    parts = std::move(joined);
+  } while (parts.size() > 1);
+  return make_tensor(std::move(parts[0]));
 }
 
 // Tensors; numbers and lists among them take the type of the first tensor.
@@ -176,14 +167,14 @@ Result<Value> native_concat(CallContext& ctx, std::span<Value> args) {
     }
     const i64 no_axis = 0;
     TL_TRY(const i64 axis, args[2].is_empty() ? Result<i64>(no_axis) : to_int(ctx, args[2]));
-    TL_TRY(const std::vector<Tensor> both, to_parts(ctx, args.first(2)));
-    return join(ctx, both, axis, "concat");
+    TL_TRY(std::vector<Tensor> both, to_parts(ctx, args.first(2)));
+    return join(ctx, std::move(both), axis, "concat");
   }
   const std::vector<Value>& items = args[0].as<List>().items;
   if (items.empty()) return fail(Code::BadProgram, "concat: the list is empty");
   const i64 axis = args[1].is_int() ? args[1].as_int() : args[2].is_int() ? args[2].as_int() : 0;
-  TL_TRY(const std::vector<Tensor> parts, to_parts(ctx, items));
-  return join(ctx, parts, axis, "concat");
+  TL_TRY(std::vector<Tensor> parts, to_parts(ctx, items));
+  return join(ctx, std::move(parts), axis, "concat");
 }
 
 Result<Value> native_stack(CallContext& ctx, std::span<Value> args) {
@@ -199,7 +190,7 @@ Result<Value> native_stack(CallContext& ctx, std::span<Value> args) {
     TL_TRY(const Value wide, call_op(ctx, "unsqueeze", {make_tensor(part), args[1]}));
     part = *tensor_of(wide);
   }
-  return join(ctx, parts, args[1].as_int(), "stack");
+  return join(ctx, std::move(parts), args[1].as_int(), "stack");
 }
 
 Result<Value> native_top_k_values(CallContext& ctx, std::span<Value> args) {

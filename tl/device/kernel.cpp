@@ -1,5 +1,6 @@
 #include "tl/device/kernel.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstdlib>
 
@@ -12,11 +13,17 @@ Scratch::~Scratch() {
 }
 
 void* Scratch::get(size_t bytes) {
-  if (bytes > size_) {
+  void* const data = try_get(bytes);
+  TL_CHECK(data != nullptr, "out of memory: {} bytes of scratch", bytes);
+  return data;
+}
+
+void* Scratch::try_get(size_t bytes) {
+  if (data_ == nullptr || bytes > size_) {
     std::free(data_);
-    size_ = (bytes + 4095) / 4096 * 4096;
+    size_ = std::max<size_t>((bytes + 4095) / 4096, 1) * 4096;
     data_ = std::aligned_alloc(64, size_);
-    TL_CHECK(data_ != nullptr, "out of memory: {} bytes of scratch", size_);
+    if (data_ == nullptr) size_ = 0;
   }
   return data_;
 }

@@ -91,7 +91,8 @@ void sort_lines(KernelCall& call, const SortJob& job) {
   const Operand& x = call.in[0];
   const AxisLines in(x, job.axis), out(call.out, job.axis);
   const i64 n = in.length, count = job.count;
-  Entry* e = static_cast<Entry*>(call.scratch->get(static_cast<size_t>(n) * sizeof(Entry)));
+  Entry* e = call.try_scratch<Entry>(n);
+  if (e == nullptr) return;
   for (i64 r = call.begin; r < call.end; ++r) {
     const i64 from = in.lines.offset(r), to = out.lines.offset(r);
     read_entries(e, x, from, n, in.stride, job.is_descending);

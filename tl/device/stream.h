@@ -24,7 +24,8 @@ struct Access {
 
 inline bool conflict(const Access& a, const Access& b) {
   return a.buffer == b.buffer && (a.mode == Access::Mode::Write || b.mode == Access::Mode::Write) &&
-         a.offset_bytes < b.offset_bytes + b.size_bytes && b.offset_bytes < a.offset_bytes + a.size_bytes;
+         a.size_bytes > 0 && b.size_bytes > 0 && a.offset_bytes < b.offset_bytes + b.size_bytes &&
+         b.offset_bytes < a.offset_bytes + a.size_bytes;
 }
 
 // The order among the commands of a batch, for every size they may have: each comes after some earlier ones.

@@ -349,14 +349,17 @@ void Run::keep_conversions() {
   }
 }
 
-void Run::settle() {
-  const Ticket last = tickets_.back();
+void Run::note_uses(Ticket last) const {
   for (const Tensor& leaf : s_.leaves) {
     if (leaf->value.buffer) leaf->value.buffer->note_use(last);
   }
   for (const StepMemory& memory : memory_) {
     for (const auto& buffer : memory.outputs) buffer->note_use(last);
   }
+}
+
+void Run::settle() {
+  if (!tickets_.empty()) note_uses(tickets_.back());  // views alone compute nothing
   keep_conversions();
   std::vector<Tensor> keep;  // nodes must not die while the list of items is walked
   keep.reserve(s_.items.size());

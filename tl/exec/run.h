@@ -47,6 +47,7 @@ class Run {
   void add_output(Batch& batch, Command& c, const Step& step, size_t index, int k);
   void add_foreign(Batch& batch, Command& c, const Placement& value) const;
   void add_tickets(Batch& batch) const;
+  void note_uses(Ticket last) const;
   void keep_conversions();
   size_t batch_of(i32 step) const;
 

@@ -67,6 +67,20 @@ class ExitCodes(unittest.TestCase):
         self.check(2, "--no-such-option", "run", "x.tl", contains="--no-such-option")
         self.check(0, "--help")
 
+    def test_failure_on_purpose(self):
+        program = "let x = ones([2, 3])\nprint(softmax(x) + softmax(x * 2.0))"
+        self.check(1, "run", "-", stdin=program, env={"TL_FAIL": "op:softmax:2"},
+                   contains="<stdin>:2:20: error: softmax: failed on purpose (operands: float32[2, 3])")
+        self.check(3, "run", "-", stdin=program, env={"TL_FAIL": "alloc:1"}, contains="float32[2, 3]")
+        self.check(3, "run", "-", stdin=program, env={"TL_FAIL": "read:1"}, contains="cannot read -")
+        self.check(3, "run", "-", stdin=program, env={"TL_FAIL": "write:1"}, contains="cannot write output")
+        self.check(3, "inspect", TINY, env={"TL_FAIL": "map:1"}, contains=f"{TINY}: cannot map file")
+        self.check(3, "inspect", TINY, env={"TL_FAIL": "write:1"}, contains="standard output")
+        self.check(1, "run", "-", stdin=program, env={"TL_FAIL": "alloc:0@1,command:1"}, contains="ones")
+        for wrong in ("softmax:2", "op:softmax", "alloc:", "command:0", "alloc:2@1", "command:1,"):
+            self.check(0 if wrong == "command:1," else 2, "version", env={"TL_FAIL": wrong},
+                       contains="" if wrong == "command:1," else "TL_FAIL")
+
     def test_environment(self):
         self.check(3, "run", "no-such-file.tl", contains="no-such-file.tl")
         self.check(3, "generate", "no-such-model", "--prompt", "x", contains="no-such-model")

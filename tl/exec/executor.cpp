@@ -9,6 +9,7 @@
 #include <random>
 #include <unordered_map>
 
+#include "tl/base/fail_point.h"
 #include "tl/base/hash.h"
 #include "tl/exec/checksum.h"
 #include "tl/exec/planner.h"
@@ -203,7 +204,11 @@ struct Executor::Impl {
     s.granted.clear();  // from here on the appended rows are ours
     e.stats_.nodes += s.items.size();
     for (size_t batch = 0; batch < plan->batch_ends.size(); ++batch) {
-      TL_TRY_DO(submit_batch(e, *plan, run, batch, plan->batch_ends.size() == 1 ? then : Then::GoesOn));
+      Result<void> done =
+          submit_batch(e, *plan, run, batch, plan->batch_ends.size() == 1 ? then : Then::GoesOn);
+      if (done.ok()) continue;
+      run.note_uses(last);
+      return done;
     }
     if (checksums) TL_TRY_DO(write_checksums(e, s, *plan, run));  // settling frees what nobody holds
     run.settle();
@@ -233,6 +238,8 @@ struct Executor::Impl {
     HostTensor host{node.type, {}};
     host.bytes.resize(static_cast<size_t>(row_bytes(node.type.dtype, tl::numel(node.type.shape))));
     TL_TRY_DO(e.device_.download(*value.buffer, 0, host.bytes));
+    if (must_fail(FailPoint::Write))
+      return fail(Code::Io, "cannot write {}: failed on purpose", e.options_.checksums_path);
     const int written = std::fprintf(checksums.get(), "%s %s %s\n", std::string(op).c_str(),
                                      to_string(node.type).c_str(), checksum_hex(checksum(host)).c_str());
     if (written < 0)
@@ -395,9 +402,10 @@ Result<i64> Executor::item_int(const Tensor& tensor) {
 Result<Tensor> Executor::from_host(TensorType type, std::span<const std::byte> bytes) {
   TL_CHECK(static_cast<i64>(bytes.size()) == row_bytes(type.dtype, tl::numel(type.shape)), "{} bytes for {}",
            bytes.size(), to_string(type));
-  TL_TRY(auto buffer, device_.allocate(static_cast<i64>(bytes.size()), StreamId{}, {"a literal", type, {}}));
-  TL_TRY_DO(device_.upload(*buffer, 0, bytes));
-  Placement value{std::move(buffer), contiguous_strides(type.shape), 0};
+  auto buffer = device_.allocate(static_cast<i64>(bytes.size()), StreamId{}, {"a literal", type, {}});
+  if (!buffer.ok()) return std::move(buffer).error().within(to_string(type));
+  TL_TRY_DO(device_.upload(*buffer.value(), 0, bytes));
+  Placement value{std::move(buffer).value(), contiguous_strides(type.shape), 0};
   return constant(std::move(type), std::move(value));
 }
 
@@ -408,8 +416,9 @@ Result<Tensor> Executor::reserved(DType dtype, const Shape& row, i64 capacity) {
   }
   TensorType type{dtype, row};
   type.shape.insert(0, 0);
-  TL_TRY(auto buffer, device_.reserve(bytes, {"a cache", type, {}}));
-  Placement value{std::move(buffer), contiguous_strides(type.shape), 0};
+  auto buffer = device_.reserve(bytes, {"a cache", type, {}});
+  if (!buffer.ok()) return std::move(buffer).error().within("cache of rows " + to_string(row));
+  Placement value{std::move(buffer).value(), contiguous_strides(type.shape), 0};
   return constant(std::move(type), std::move(value));
 }
 

@@ -102,10 +102,18 @@ Result<void> Run::allocate(i32& culprit) {
       Result<void> done = allocate_output(i, k);
       if (done.ok()) continue;
       culprit = static_cast<i32>(i);
-      return std::move(done).error().within(step.op->name).at(node_of(step).origin);
+      return memory_error(std::move(done).error(), step, k);
     }
   }
   return {};
+}
+
+// Names what there was no memory for.
+Error Run::memory_error(Error error, const Step& step, int k) const {
+  const TensorType type{step.outputs[k].dtype, output_shape(step, k)};
+  return std::move(error)
+      .within(fmt::format("{} giving {}", step.op->name, to_string(type)))
+      .at(node_of(step).origin);
 }
 
 void Run::look_up_kept(size_t index) {
@@ -140,7 +148,7 @@ Result<void> Run::allocate_slots(i32& culprit) {
     auto buffer = device_.allocate(bytes[slot], stream_.id(), label);
     if (!buffer.ok()) {
       culprit = largest[slot];
-      return std::move(buffer).error().within(step.op->name).at(node_of(step).origin);
+      return memory_error(std::move(buffer).error(), step, 0);
     }
     slots_.push_back(std::move(buffer).value());
   }
@@ -349,14 +357,18 @@ void Run::keep_conversions() {
   }
 }
 
-void Run::settle() {
-  const Ticket last = tickets_.back();
+void Run::note_uses(Ticket last) const {
+  if (last.value == 0) return;
   for (const Tensor& leaf : s_.leaves) {
     if (leaf->value.buffer) leaf->value.buffer->note_use(last);
   }
   for (const StepMemory& memory : memory_) {
     for (const auto& buffer : memory.outputs) buffer->note_use(last);
   }
+}
+
+void Run::settle() {
+  note_uses(tickets_.empty() ? Ticket{} : tickets_.back());  // views alone take no steps
   keep_conversions();
   std::vector<Tensor> keep;  // nodes must not die while the list of items is walked
   keep.reserve(s_.items.size());

@@ -16,6 +16,8 @@ class Run {
   std::unique_ptr<Batch> fill(size_t batch);
   void submitted(size_t batch, Ticket ticket);
 
+  // Memory of this run stays until `last` is reached: what has been submitted may be at work in it.
+  void note_uses(Ticket last) const;
   // After the last batch: every evaluated node gets its place, and lets go of what it was computed from.
   void settle();
   // Where the value of item `index` is.
@@ -40,6 +42,7 @@ class Run {
   i64 output_bytes(const Step& step, int k) const;
   const std::shared_ptr<Buffer>& buffer_of(SourceRef base) const;
   void look_up_kept(size_t index);
+  Error memory_error(Error error, const Step& step, int k) const;
   Result<void> allocate_slots(i32& culprit);
   Result<void> allocate_output(size_t index, int k);
   void add_command(Batch& batch, size_t index);

@@ -1,14 +1,18 @@
 // The command line of tl: reads it, hands over to the commands. What is promised here is in docs/cli.md.
 #include <CLI/CLI.hpp>
 
+#include <stdio_ext.h>
+
 #include <algorithm>
 #include <cerrno>
 #include <clocale>
 #include <csignal>
 #include <cstdio>
+#include <cstdlib>
 #include <filesystem>
 #include <system_error>
 
+#include "tl/base/fail_point.h"
 #include "tl/tools/cli/commands.h"
 
 namespace tl::cli {
@@ -239,7 +243,17 @@ std::vector<std::string> normalise(int argc, char** argv, const CLI::App& app) {
   return args;
 }
 
+// Failure on purpose, for tests of whatever runs.
+int plan_failures() {
+  const char* text = std::getenv("TL_FAIL");
+  const Result<void> parsed = set_fail_points(text != nullptr ? text : "");
+  if (parsed.ok()) return kOk;
+  report(parsed.error());
+  return kUsage;
+}
+
 int main_impl(int argc, char** argv) {
+  if (const int code = plan_failures(); code != kOk) return code;
   CLI::App app{"TensorLogic: tensors, learning and logic in one language", "tl"};
   app.require_subcommand(1);
   app.footer(
@@ -282,6 +296,8 @@ int main(int argc, char** argv) {
   std::error_code failed;
   try {
     code = cli::main_impl(argc, argv);
+    const bool on_purpose = __fpending(stdout) > 0 && must_fail(FailPoint::Write);
+    if (on_purpose) failed = std::make_error_code(std::errc::io_error);
     if (std::fflush(stdout) != 0) failed = {errno, std::generic_category()};
   } catch (const std::system_error& e) {  // fmt::print could not write
     failed = e.code();

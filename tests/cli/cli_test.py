@@ -4,6 +4,7 @@ import argparse
 import json
 import os
 import pathlib
+import re
 import signal
 import subprocess
 import sys
@@ -26,6 +27,83 @@ def generate(*args, model=TINY, count=8):
               "--json", *args)
     assert out.returncode == 0, out.stderr.decode()
     return json.loads(out.stdout)
+
+
+class SeeingInside(unittest.TestCase):
+    PROGRAM = "let a = ones([64, 64])\nfor i in range(3) {\n    a = softmax(a @ a)\n}\nprint(item(sum(a)))\n"
+
+    def run_with(self, *args, program=PROGRAM, code=0, **kw):
+        out = run("run", *args, "-", stdin=program, **kw)
+        self.assertEqual(out.returncode, code, out.stderr.decode())
+        return out
+
+    def test_profile(self):
+        for args in (["--profile"], ["--profile", "--device", "reference"]):
+            err = self.run_with(*args).stderr.decode()
+            ops = dict(re.findall(r"^(\w+) +(\d+) +[\d.]+ +[\d.]+ ", err, re.M))
+            self.assertEqual((ops["matmul"], ops["softmax"], ops["sum"]), ("3", "3", "1"), err)
+            self.assertIn("<stdin>:3  matmul", err)
+            wall, busy = map(float, re.search(r"profile: ([\d.]+) ms, of which the device was busy ([\d.]+)", err).groups())
+            host = sum(map(float, re.findall(r" (?:record|plan|submit|wait) ([\d.]+) ms", err)))
+            parts = sum(float(ms) for ms in re.findall(r"^\w+ +\d+ +([\d.]+) ", err, re.M))
+            self.assertLessEqual(busy, wall)
+            self.assertLessEqual(host, wall)
+            self.assertGreater(host, wall * 0.5, "what the host did is accounted for")
+            self.assertAlmostEqual(parts, busy, delta=0.01)
+        self.assertIn("GFLOP/s in float32", self.run_with("--profile").stderr.decode())
+
+    def test_profile_after_an_error(self):
+        out = self.run_with("--profile", program=self.PROGRAM + "panic(\"no\")", code=1)
+        self.assertIn("<stdin>:3  matmul", out.stderr.decode())
+        self.assertIn("no", out.stderr.decode())
+
+    def test_profile_after_an_interrupt(self):
+        child = subprocess.Popen([TL, "--profile", "-"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        child.stdin.write(b"let a = ones([8])\nprint(1)\nflush()\nwhile true {\n    a = tanh(a)\n}")
+        child.stdin.close()
+        child.stdout.readline()
+        time.sleep(0.1)
+        child.send_signal(signal.SIGINT)
+        err = child.stderr.read().decode()
+        self.assertEqual(child.wait(), 130)
+        child.stdout.close()
+        child.stderr.close()
+        self.assertIn("<stdin>:5  ", err)
+
+    def test_trace(self):
+        with tempfile.TemporaryDirectory() as folder:
+            path = pathlib.Path(folder) / "trace.json"
+            self.run_with("--trace", path)
+            events = json.loads(path.read_text())["traceEvents"]
+            commands = [e for e in events if e["ph"] == "X" and e["pid"] == 2]
+            self.assertEqual([e["name"] for e in commands].count("matmul"), 3)
+            self.assertEqual({e["name"] for e in events if e["ph"] == "X" and e["pid"] == 1},
+                             {"record", "plan", "submit", "wait"} & {e["name"] for e in events})
+            for e in commands:
+                self.assertTrue(e["args"]["line"].startswith("<stdin>:"), e)
+                self.assertGreaterEqual(e["dur"], 0)
+            by_track = {}
+            for e in sorted((e for e in events if e["ph"] == "X"), key=lambda e: e["ts"]):
+                self.assertGreaterEqual(e["ts"], by_track.get((e["pid"], e["tid"]), 0) - 0.0011, "slices cross")
+                by_track[e["pid"], e["tid"]] = e["ts"] + e["dur"]
+            path.unlink()
+            self.run_with("--trace", path, program=self.PROGRAM + "panic(\"no\")", code=1)
+            json.loads(path.read_text())
+        self.run_with("--trace", "/no/such/dir/t.json", code=3)
+        self.run_with("--trace", "/dev/full", code=3)
+
+    def test_memory(self):
+        err = self.run_with("--memory", program="let a = ones([500, 500])\nlet b = a * 2.0\nprint(sum(b))").stderr.decode()
+        self.assertRegex(err, r"ones float32\[500, 500\] at <stdin>:1:9  ones\(\[500, 500\]\)")
+        self.assertRegex(err, r"plans: \d+ made")
+
+    def test_sampling(self):
+        out = run("generate", TINY, "--tokens", "1,2,3,4,5", "--max-tokens", 3, "--temperature", 0,
+                  "--ignore-eos", env={"TL_DEBUG_SAMPLING": "1"})
+        shown = re.findall(rb"^sampled (\d+) \"", out.stderr, re.M)
+        self.assertEqual([int(t) for t in shown], generate(count=3)["tokens"])
+        best = re.findall(rb"^ +(-?[\d.]+)  \d+ \"", out.stderr, re.M)
+        self.assertEqual(len(best), 30)
 
 
 class ExitCodes(unittest.TestCase):
@@ -80,6 +158,13 @@ class ExitCodes(unittest.TestCase):
         for wrong in ("softmax:2", "op:softmax", "alloc:", "command:0", "alloc:2@1", "command:1,"):
             self.check(0 if wrong == "command:1," else 2, "version", env={"TL_FAIL": wrong},
                        contains="" if wrong == "command:1," else "TL_FAIL")
+
+    def test_a_wait_that_takes_too_long_names_what_it_waits_for(self):
+        program = "let a = ones([5000, 5000])\nlet b = a @ a\nprint(item(sum(b @ a)))"
+        out = self.check(3, "run", "-", stdin=program, env={"TL_WAIT_TIMEOUT": "0.1"})
+        self.assertRegex(out.stderr.decode(), r"<stdin>:(1:9: error: waited 0\.\d+ s: ones|2:9: error: waited 0\.\d+ s: matmul) is not done")
+        self.check(0, "run", "-", stdin="print(sum(ones([3])))", env={"TL_WAIT_TIMEOUT": "60"})
+        self.check(2, "run", "-", env={"TL_WAIT_TIMEOUT": "soon"}, contains="not negative")
 
     def test_environment(self):
         self.check(3, "run", "no-such-file.tl", contains="no-such-file.tl")

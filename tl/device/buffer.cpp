@@ -38,6 +38,11 @@ void Buffer::add_unreached(StreamId except, std::vector<Ticket>& to) const {
   }
 }
 
+std::vector<Ticket> Buffer::uses() const {
+  const std::lock_guard lock(mutex_);
+  return uses_;
+}
+
 Ticket Buffer::last_use(StreamId stream) const {
   const std::lock_guard lock(mutex_);
   for (const Ticket& t : uses_) {

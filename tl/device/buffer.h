@@ -38,6 +38,7 @@ class Buffer {
   void add_unreached(StreamId except, std::vector<Ticket>& to) const;
   // The last use noted on `stream`; value 0 if there is none.
   Ticket last_use(StreamId stream) const;
+  std::vector<Ticket> uses() const;  // of all streams
 
   bool is_read_only = false;  // a mapped file
 

@@ -1,5 +1,6 @@
 #include "tl/device/kernel.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstdlib>
 
@@ -19,6 +20,20 @@ void* Scratch::get(size_t bytes) {
     TL_CHECK(data_ != nullptr, "out of memory: {} bytes of scratch", size_);
   }
   return data_;
+}
+
+i64 operand_bytes(const Operand& o) {
+  if (o.data == nullptr) return 0;
+  i64 elements = 1;
+  for (int i = 0; i < o.rank(); ++i) elements *= o.strides[i] == 0 ? std::min<i64>(o.dims[i], 1) : o.dims[i];
+  return row_bytes(o.dtype, elements);
+}
+
+i64 traffic(const KernelCall& call) {
+  i64 bytes = 0;
+  for (const Operand& o : call.in) bytes += operand_bytes(o);
+  for (const Operand& o : call.outs) bytes += operand_bytes(o);
+  return bytes;
 }
 
 template <typename T>

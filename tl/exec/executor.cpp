@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <atomic>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
@@ -62,8 +63,18 @@ struct FileCloser {
 
 }  // namespace
 
+static std::atomic<bool> is_any_stuck{false};
+
+bool Executor::any_stuck() {
+  return is_any_stuck.load();
+}
+
 struct Executor::Impl {
   std::unique_ptr<CommandStream> stream;
+  ExecObserver* observer = nullptr;
+  HostPhase phase = HostPhase::Record;
+  i64 phase_since = now_ns();
+  bool is_stuck = false;  // a wait took too long
   std::unordered_map<u64, std::vector<std::shared_ptr<Plan>>> plans;
   size_t plan_count = 0;
   Ticket last;
@@ -84,6 +95,15 @@ struct Executor::Impl {
     std::shared_ptr<const Outcome> outcome;
   };
   std::deque<Unseen> unseen;
+
+  // From now on the thread is in `next`; gives what it was in.
+  HostPhase enter(HostPhase next) {
+    const HostPhase before = std::exchange(phase, next);
+    if (observer == nullptr) return before;
+    const i64 now = now_ns();
+    observer->was_in(before, std::exchange(phase_since, now), now);
+    return before;
+  }
 
   std::shared_ptr<Plan> plan_for(Executor& e, const Snapshot& s) {
     const u64 hash = hash_bytes(s.key.data(), s.key.size() * sizeof(u64));
@@ -118,6 +138,14 @@ struct Executor::Impl {
 
   // Blocks until `ticket`; false when the program is to stop, which cancels everything of this stream.
   Result<void> wait_for(const Executor& e, Ticket ticket) {
+    if (stream->reached(ticket)) return {};
+    const HostPhase before = enter(HostPhase::Wait);
+    Result<void> done = wait_long(e, ticket);
+    enter(before);
+    return done;
+  }
+
+  Result<void> wait_long(const Executor& e, Ticket ticket) {
     const i64 start = now_ns();
     while (!stream->wait(ticket, kPollSeconds)) {
       if (cancel_check && cancel_check()) {
@@ -128,7 +156,9 @@ struct Executor::Impl {
       const double seconds = static_cast<double>(now_ns() - start) * 1e-9;
       if (e.options_.wait_timeout_seconds > 0 && seconds > e.options_.wait_timeout_seconds) {
         const CommandStream::Running running = stream->running();
-        return fail(Code::Device, "waited {:.3g} s: {} is not done", seconds,
+        is_stuck = true;
+        stream->cancel();
+        return fail(Code::Device, "waited {:.3g} s: {} is not done (TL_WAIT_TIMEOUT)", seconds,
                     running.op != nullptr ? running.op->name : "work of another stream")
             .at(running.origin);
       }
@@ -190,6 +220,8 @@ struct Executor::Impl {
     if (s.items.empty()) return {};
     TL_TRY_DO(make_room(e));
     const std::shared_ptr<Plan> plan = plan_for(e, s);
+    enter(HostPhase::Submit);
+    if (observer != nullptr) observer->runs(*plan, s);
     if (plan->missing != nullptr) {
       return fail(Code::Unsupported, "{} does not run on {} yet", plan->missing->name, e.device_.info().name);
     }
@@ -251,13 +283,21 @@ struct Executor::Impl {
 Executor::Executor(Device& device, ExecOptions options)
     : device_(device), options_(std::move(options)), impl_(std::make_unique<Impl>()) {
   impl_->stream = device.create_stream();
+  impl_->observer = options_.observer;
   if (options_.shuffle) impl_->shuffle.seed(*options_.shuffle);
   if (options_.generator) recorder_.set_generator(*options_.generator);
 }
 
 // Work nobody looked at is dropped, but what was submitted has to end before its memory goes.
+// A command that never ends keeps its stream for ever.
 Executor::~Executor() {
-  impl_->stream->wait(impl_->last);
+  constexpr double kPatienceSeconds = 1;
+  impl_->enter(HostPhase::Wait);
+  const bool is_done = impl_->stream->wait(impl_->last, impl_->is_stuck ? kPatienceSeconds : 0);
+  impl_->enter(HostPhase::Record);
+  if (is_done) return;
+  is_any_stuck.store(true);
+  (void)impl_.release();
 }
 
 Result<std::unique_ptr<Executor>> Executor::create(Device& device, ExecOptions options) {
@@ -319,11 +359,14 @@ Result<void> Executor::run(std::span<const Tensor> roots, Then then) {
     pending |= t->state == NodeState::Pending;
   }
   if (!pending) return {};
+  impl_->enter(HostPhase::Plan);
   Snapshot s = take_snapshot(recorder_, roots, impl_->checksums == nullptr);
+  Result<void> done;
   for (const Tensor& t : roots) {
-    if (t->state == NodeState::Failed) return see(*t->failure);
+    if (t->state == NodeState::Failed) done = see(*t->failure);
   }
-  Result<void> done = impl_->evaluate(*this, s, then);
+  if (done.ok()) done = impl_->evaluate(*this, s, then);
+  impl_->enter(HostPhase::Record);
   if (!done.ok()) s.undo_grants();
   return done;
 }

@@ -215,7 +215,8 @@ void Run::add_tickets(Batch& batch) const {
     if (memory.kept) add({static_cast<StreamId>(memory.kept->value.stream), memory.kept->value.ready});
   }
   for (const SnapshotItem& item : s_.items) {
-    if (item.overwrites && is_leaf(item.base)) buffer_of(item.base)->add_unreached(stream_.id(), batch.after);
+    if (!item.overwrites || !is_leaf(item.base)) continue;
+    for (const Ticket use : buffer_of(item.base)->uses()) add(use);
   }
 }
 
@@ -257,13 +258,19 @@ void Run::add_input(Batch& batch, Command& c, const StepInput& in) {
   ++c.inputs;
   const Buffer* buffer = nullptr;
   i64 offset = 0;
+  const Outcome* run = outcome_.get();  // whose step computes what is read
+  i32 writer = -1;
   if (in.from == StepInput::From::Step) {
     const StepMemory& memory = memory_[static_cast<size_t>(in.index)];
     o.dtype = plan_->steps[static_cast<size_t>(in.index)].outputs[0].dtype;
     o.dims = shape_of(in);
     o.strides = contiguous_strides(o.dims);
     buffer = memory.outputs[0].get();
-    if (memory.kept) add_foreign(batch, c, memory.kept->value);
+    writer = in.index;
+    if (memory.kept) {
+      add_foreign(batch, c, memory.kept->value);
+      run = memory.kept->value.outcome.get(), writer = memory.kept->value.step;
+    }
   } else {
     const SourceRef ref = source_of(in);
     const Node& node = s_.node_of(ref);
@@ -278,11 +285,19 @@ void Run::add_input(Batch& batch, Command& c, const StepInput& in) {
     offset = element_bytes(o.dtype, view.offset);
     buffer = buffer_of(s_.base_of(ref)).get();
     const SourceRef origin = is_leaf(ref) ? ref : plan_->origin_of_node[static_cast<size_t>(ref)];
-    if (is_leaf(origin)) add_foreign(batch, c, s_.node_of(origin).value);
+    if (is_leaf(origin)) {
+      const Placement& value = s_.node_of(origin).value;
+      add_foreign(batch, c, value);
+      run = value.outcome.get(), writer = value.step;
+    } else {
+      writer = plan_->writer_of_node[static_cast<size_t>(origin)];
+    }
   }
   o.data = buffer->data() + offset;
   if (!device_.wants_accesses()) return;
-  batch.accesses.push_back(read_access(*buffer, o, offset));
+  Access read = read_access(*buffer, o, offset);
+  read.run = run, read.step = writer;
+  batch.accesses.push_back(read);
   ++c.accesses;
 }
 

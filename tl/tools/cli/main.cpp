@@ -59,7 +59,19 @@ void add_run_options(CLI::App& app, SessionOptions& o) {
                  "writes op, shape and a hash of the output of every command")
       ->envname("TL_CHECKSUMS");
   app.add_flag("--no-fuse{false}", o.exec.fuse, "runs every op on its own")->envname("TL_NO_FUSE");
-  app.add_flag("--memory", o.report_memory, "reports memory and plans at the end")->envname("TL_MEMORY");
+  app.add_flag("--memory", o.watch.memory, "reports what held memory, and plans, at the end")
+      ->envname("TL_MEMORY");
+  app.add_flag("--profile", o.watch.profile, "reports the time of every op and line at the end")
+      ->envname("TL_PROFILE");
+  app.add_option("--trace", o.watch.trace_path, "writes a timeline for Perfetto to this file")
+      ->envname("TL_TRACE");
+  app.add_option("--wait-timeout", o.exec.wait_timeout_seconds,
+                 "seconds after which a wait fails and names the command it waits for; 0: never")
+      ->envname("TL_WAIT_TIMEOUT")
+      ->check(at_least_zero());
+  app.add_flag("--debug-sampling", o.watch.sampling,
+               "shows the ten largest logits of every sampled token on standard error")
+      ->envname("TL_DEBUG_SAMPLING");
 }
 
 // What the command line said. CLI11 fills it in; the command that was named reads it.

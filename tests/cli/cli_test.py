@@ -97,6 +97,35 @@ class SeeingInside(unittest.TestCase):
         self.assertRegex(err, r"ones float32\[500, 500\] at <stdin>:1:9  ones\(\[500, 500\]\)")
         self.assertRegex(err, r"plans: \d+ made")
 
+    def test_validate(self):
+        for device in ("cpu", "reference", "null"):
+            out = self.run_with("--validate", "--device", device)
+            plain = self.run_with("--device", device)
+            self.assertEqual(out.stdout, plain.stdout)
+        err = self.run_with("--validate", program="let x = zeros([2, 2])\nlet y = x * 2.0\nwait(y)\nprint(x / y)",
+                            code=1).stderr.decode()
+        self.assertIn("<stdin>:4:7: error: validate: div: gives NaN at [0, 0], where its inputs have none", err)
+        self.assertIn("its input 2 was written by mul (<stdin>:2:9)", err)
+        err = self.run_with("--validate", program="print(exp(ones([2]) * 1000.0))", code=1).stderr.decode()
+        self.assertIn("gives an infinity at [0]", err)
+        self.run_with("--validate", program="print(softmax(log(eye(3)), 1), log(zeros([2])))")
+        self.assertEqual(generate("--validate")["logits_checksum"], generate()["logits_checksum"])
+
+    def test_explain(self):
+        out = run("explain", "-", stdin=self.PROGRAM)
+        self.assertEqual(out.returncode, 0, out.stderr.decode())
+        text = out.stdout.decode()
+        self.assertIn("64", out.stderr.decode(), "what the program prints goes to standard error")
+        self.assertRegex(text, r"plan 1, run 1 time: \d+ nodes, \d+ leaves -> \d+ steps in 1 batches")
+        self.assertRegex(text, r"matmul\(step 0, step 0\) -> float32\[64, 64\] in slot \d, after 0  # <stdin>:3:17  a @ a")
+        program = "fn f(x) { item(sum(silu(x) * x)) }\nfor i in range(1, 6) { print(f(ones([i]))) }"
+        text = run("explain", "-", stdin=program).stdout.decode()
+        self.assertIn("run 5 times", text)
+        self.assertIn("fused (silu, mul)", text)
+        self.assertIn("fused (silu, mul)", run("explain", "-", stdin=program + "panic(\"no\")").stdout.decode())
+        self.assertEqual(run("explain").returncode, 2)
+        self.assertEqual(run("explain", "--no-such", "x.tl").returncode, 2)
+
     def test_sampling(self):
         out = run("generate", TINY, "--tokens", "1,2,3,4,5", "--max-tokens", 3, "--temperature", 0,
                   "--ignore-eos", env={"TL_DEBUG_SAMPLING": "1"})

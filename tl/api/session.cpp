@@ -4,6 +4,7 @@
 #include "tl/base/read_file.h"
 #include "tl/diag/print.h"
 #include "tl/interp/interp.h"
+#include "tl/observe/validate.h"
 #include "tl/sema/sema.h"
 
 namespace tl {
@@ -69,7 +70,7 @@ ProgramOutcome run_file(const SessionOptions& options, const SessionHooks& hooks
   auto executor = Executor::create(*device.value(), std::move(exec));
   if (!executor.ok()) return failed(std::move(executor).error()), outcome;
 
-  lang::FileOutput out(stdout), err(stderr);
+  lang::FileOutput out(options.watch.explain ? stderr : stdout), err(stderr);
   std::vector<interp::TraceEntry> trace;
   lang::Host host{.executor = *executor.value(), .out = out, .err = err};
   host.args = std::move(args);
@@ -87,8 +88,10 @@ ProgramOutcome run_file(const SessionOptions& options, const SessionHooks& hooks
     outcome.messages += trace_text(trace, files);
   }
   outcome.output_closed = out.is_closed();
+  if (auto fault = validation_fault(*device.value()); fault && !outcome.failure) failed(std::move(*fault));
   const ExecStats stats = executor.value()->stats();
   std::move(executor).value().reset();  // nothing computes any more
+  std::fputs(watch.value()->explanation().c_str(), stdout);
   const Result<std::string> report = watch.value()->report(stats);
   if (report.ok()) {
     std::fputs(report.value().c_str(), stderr);

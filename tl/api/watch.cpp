@@ -1,5 +1,6 @@
 #include "tl/api/watch.h"
 
+#include "tl/observe/explain.h"
 #include "tl/observe/memory_report.h"
 #include "tl/observe/observer_list.h"
 #include "tl/observe/profile.h"
@@ -13,6 +14,7 @@ struct Watch::Observers {
   std::unique_ptr<Profile> profile;
   std::unique_ptr<Trace> trace;
   std::unique_ptr<SamplingLog> sampling;
+  std::unique_ptr<Explanation> explanation;
   CommandObservers commands;
   ExecObservers execs;
 
@@ -49,8 +51,16 @@ Result<std::unique_ptr<Watch>> Watch::create(const WatchOptions& options, Device
     o.profile = std::make_unique<Profile>(device, files);
     o.add_both(o.profile);
   }
+  if (options.explain) {
+    o.explanation = std::make_unique<Explanation>(files);
+    o.execs.add(o.explanation.get());
+  }
   if (!o.commands.empty()) device.set_observer(&o.commands);
   return watch;
+}
+
+std::string Watch::explanation() const {
+  return observers_->explanation ? observers_->explanation->text() : "";
 }
 
 ExecObserver* Watch::exec_observer() {

@@ -21,6 +21,7 @@ struct WatchOptions {
   bool memory = false;     // what held memory, and how many plans there were
   bool profile = false;    // time per op and per line
   std::string trace_path;  // a timeline; empty: none
+  bool explain = false;    // every plan as text, on standard output; the program's own goes to standard error
   bool sampling = false;   // the largest logits of every sampled token, while it runs
 };
 
@@ -37,6 +38,8 @@ class Watch {
   void opened(std::shared_ptr<const Tokenizer> tokenizer);
   // What there is to print, after the run. Fails if the trace could not be written.
   Result<std::string> report(const ExecStats& stats);
+  // The plans; empty unless asked for.
+  std::string explanation() const;
 
  private:
   struct Observers;

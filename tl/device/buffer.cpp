@@ -27,7 +27,7 @@ void Buffer::note_use(Ticket ticket) {
     }
   }
   // A weight that thousands of short-lived streams have read must not remember them all.
-  std::erase_if(uses_, [](Ticket t) { return Timelines::instance().reached(t); });
+  if (!keeps_uses) std::erase_if(uses_, [](Ticket t) { return Timelines::instance().reached(t); });
   uses_.push_back(ticket);
 }
 

@@ -105,9 +105,11 @@ void Trace::traced_again(Span function, std::string_view why) {
   const i64 now = now_ns();
   const std::lock_guard lock(mutex_);
   const u64 track = host_track();
+  const std::string args =
+      fmt::format(R"("line": {}, "why": {})", json(place_of(files_, function)), json(why));
   event(fmt::format(
-      R"({{"ph": "i", "s": "t", "name": "traced again", "pid": {}, "tid": {}, "ts": {:.3f}, "args": {{"line": {}, "why": {}}}}})",
-      kHost, track, micros(now), json(place_of(files_, function)), json(why)));
+      R"({{"ph": "i", "s": "t", "name": "traced again", "pid": {}, "tid": {}, "ts": {:.3f}, "args": {{{}}}}})",
+      kHost, track, micros(now), args));
 }
 
 Result<void> Trace::finish() {

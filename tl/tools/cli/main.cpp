@@ -65,6 +65,8 @@ void add_run_options(CLI::App& app, SessionOptions& o) {
       ->envname("TL_PROFILE");
   app.add_option("--trace", o.watch.trace_path, "writes a timeline for Perfetto to this file")
       ->envname("TL_TRACE");
+  app.add_flag("--validate", o.device.validate, "stops at the first fault of order, memory or values (slow)")
+      ->envname("TL_VALIDATE");
   app.add_option("--wait-timeout", o.exec.wait_timeout_seconds,
                  "seconds after which a wait fails and names the command it waits for; 0: never")
       ->envname("TL_WAIT_TIMEOUT")
@@ -121,6 +123,21 @@ void add_run(CLI::App& app, Said& said) {
     std::vector<std::string> rest = cmd->remaining();
     if (rest.empty()) throw CLI::RequiredError("FILE");
     if (rest[0] != "-" && rest[0].starts_with("-")) throw CLI::ExtrasError("run", {rest[0]});
+    said.code = run_program({said.session, rest[0], {rest.begin() + 1, rest.end()}});
+  });
+}
+
+void add_explain(CLI::App& app, Said& said) {
+  CLI::App* cmd = app.add_subcommand("explain",
+                                     "runs a program and prints its plans; what it prints itself goes to "
+                                     "standard error");
+  add_run_options(*cmd, said.session);
+  cmd->prefix_command();
+  cmd->callback([&said, cmd] {
+    std::vector<std::string> rest = cmd->remaining();
+    if (rest.empty()) throw CLI::RequiredError("FILE");
+    if (rest[0] != "-" && rest[0].starts_with("-")) throw CLI::ExtrasError("explain", {rest[0]});
+    said.session.watch.explain = true;
     said.code = run_program({said.session, rest[0], {rest.begin() + 1, rest.end()}});
   });
 }
@@ -274,6 +291,7 @@ int main_impl(int argc, char** argv) {
       "143 ended by SIGTERM.");
   Said said;
   add_run(app, said);
+  add_explain(app, said);
   add_check(app, said);
   add_std_commands(app, said);
   add_file_commands(app, said);

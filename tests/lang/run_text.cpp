@@ -20,7 +20,7 @@ static std::string without_folder(std::string message, const std::string& path) 
 }
 
 Transcript run_text(const std::string& path, const std::string& text, const std::string& device_name,
-                    int threads) {
+                    int threads, bool validate) {
   Transcript out;
   SourceFiles files;
   Diagnostics diags;
@@ -36,7 +36,7 @@ Transcript run_text(const std::string& path, const std::string& text, const std:
   }
   if (diags.has_errors()) return out;
 
-  auto device = create_device({.device = device_name, .threads = threads});
+  auto device = create_device({.device = device_name, .threads = threads, .validate = validate});
   if (!device.ok()) return out.problems += device.error().message, out;
   auto executor = Executor::create(*device.value(), {});
   if (!executor.ok()) return out.problems += executor.error().message, out;

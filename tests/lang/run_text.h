@@ -12,6 +12,6 @@ struct Transcript {
 
 // `path` is where the program would lie: its imports are relative to it.
 Transcript run_text(const std::string& path, const std::string& text, const std::string& device,
-                    int threads = 2);
+                    int threads = 2, bool validate = false);
 
 }  // namespace tl

@@ -252,6 +252,7 @@ const OpDef op_causal_mask = {
     .infer = infer_causal_mask,
     .reference = kRows<run_causal_mask>,
     .cpu = kRows<run_causal_mask>,
+    .makes_infinity = always,
 };
 
 }  // namespace tl

@@ -107,6 +107,15 @@ In In::broadcast_to(Shape shape) const {
   return in;
 }
 
+In In::resized(Shape dims) const {
+  In in = *this;
+  in.strides_ = contiguous_strides(dims);
+  in.memory_ = dims;
+  in.dims_ = std::move(dims);
+  in.offset_ = 0;
+  return in;
+}
+
 GuardedBytes::GuardedBytes(i64 bytes, u8 poison, i64 shift)
     : size_(bytes),
       shift_(shift),

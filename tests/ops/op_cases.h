@@ -42,8 +42,10 @@ class In {
   In columns(i64 first, i64 count) const;  // a part of the last axis
   In rows(i64 first, i64 count) const;     // a part of the first axis
   In broadcast_to(Shape shape) const;
+  In resized(Shape dims) const;  // filled the same way, in row order
 
   TensorType type() const { return {dtype_, dims_}; }
+  bool is_constant() const { return is_constant_; }
   bool is_strided() const { return !is_contiguous(dims_, strides_); }
 
  private:

@@ -48,9 +48,9 @@ void report_memory(const Device& device, const Executor& executor) {
   const ExecStats& s = executor.stats();
   fmt::print(stderr,
              "memory: {} bytes in tensors, {} at most, {} kept for reuse, {} allocations\n"
-             "plans: {} made, {} reused; {} commands in {} batches for {} nodes\n",
+             "plans: {} made, {} reused; {} commands in {} batches for {} nodes; {} calls replayed\n",
              m.in_use_bytes, m.high_water_bytes, m.cached_bytes, m.system_allocations, s.plans_made,
-             s.plans_reused, s.commands, s.batches, s.nodes);
+             s.plans_reused, s.commands, s.batches, s.nodes, s.replays);
 }
 
 }  // namespace

@@ -30,6 +30,8 @@ class Uses : public testing::Test {
 TEST_F(Uses, TheLastOfEachStreamCounts) {
   EXPECT_TRUE(unreached().empty());
   EXPECT_EQ(buffer->last_use(a).value, 0u);
+  buffer->note_use({});
+  EXPECT_TRUE(unreached().empty());
   const Ticket first = next(a), later{a, first.value + 3}, other = next(b);
   buffer->note_use(later);
   buffer->note_use(first);  // earlier than what is known already

@@ -61,28 +61,41 @@ class LeafNumbers {
   size_t used_ = 0;
 };
 
-// Works out where values lie. Counts how often each node and leaf is held from inside of the snapshot.
+}  // namespace
+
+// Works out where values lie. Counts how often each node and leaf is read from inside of the snapshot;
+// `nodes_hold`: and held, by the nodes.
 class Placer {
  public:
-  Placer(Snapshot& s, std::vector<u32> node_holds, std::vector<u32> leaf_holds, bool may_overwrite)
+  Placer(Snapshot& s, std::vector<u32> node_holds, std::vector<u32> leaf_holds, bool may_overwrite,
+         bool nodes_hold = true)
       : s_(s),
         node_holds_(std::move(node_holds)),
         leaf_holds_(std::move(leaf_holds)),
-        may_overwrite_(may_overwrite) {}
+        may_overwrite_(may_overwrite),
+        nodes_hold_(nodes_hold) {}
 
   void run() {
     s_.key.reserve(s_.items.size() * 5);
     for (size_t i = 0; i < s_.items.size(); ++i) {
       SnapshotItem& item = s_.items[i];
       item.external = item.node->references.load(std::memory_order_acquire) > node_holds_[i];
-      place(item, static_cast<i32>(i));
-      add_to_key(item, static_cast<i64>(i));
+      place(static_cast<i32>(i));
     }
+    make_key();
   }
 
- private:
-  void place(SnapshotItem& item, SourceRef self) {
+  void make_key() {
+    s_.key.clear();
+    for (size_t i = 0; i < s_.items.size(); ++i) add_to_key(s_.items[i], static_cast<i64>(i));
+  }
+
+  void place(SourceRef self) {
+    SnapshotItem& item = s_.items[static_cast<size_t>(self)];
     const Node& node = *item.node;
+    item.alias = item.in_place = item.overwrites = false;
+    item.compliant = item.same_shape = 0;
+    item.appended = 0;
     item.base = self;
     item.view = {node.type.shape, contiguous_strides(node.type.shape), 0};
     if (node.op->kind == OpKind::View) {
@@ -108,6 +121,17 @@ class Placer {
     }
   }
 
+  u64 facts(SourceRef self) const {
+    const SnapshotItem& item = s_.items[static_cast<size_t>(self)];
+    const TensorType& type = item.node->type;
+    const u64 flags = static_cast<u64>(item.alias) | static_cast<u64>(item.external) << 1 |
+                      static_cast<u64>(item.in_place) << 2 | static_cast<u64>(item.overwrites) << 3;
+    return static_cast<u64>(type.dtype) | flags << 8 | static_cast<u64>(type.rank()) << 12 |
+           static_cast<u64>(item.compliant) << 16 | static_cast<u64>(item.same_shape) << 24 |
+           static_cast<u64>(item.inputs.size()) << 32;
+  }
+
+ private:
   // Nobody but item `self` will look at the memory of its input 0: neither from outside, nor an item after
   // it.
   bool is_last_holder(SourceRef self, SourceRef input) const {
@@ -116,7 +140,8 @@ class Placer {
     if (is_leaf(base)) {
       const size_t number = static_cast<size_t>(~base);
       const Tensor& leaf = s_.leaves[number];
-      if (leaf->references.load(std::memory_order_acquire) != leaf_holds_[number] + 1) return false;
+      const u32 held = nodes_hold_ ? leaf_holds_[number] : 0;
+      if (leaf->references.load(std::memory_order_acquire) != held + 1) return false;
       const auto granted = std::count_if(s_.granted.begin(), s_.granted.end(),
                                          [&](const auto& g) { return g.buffer == leaf->value.buffer; });
       if (leaf->value.buffer.use_count() != 1 + granted) return false;
@@ -132,6 +157,11 @@ class Placer {
       const SnapshotItem& item = s_.items[static_cast<size_t>(i)];
       if (item.base == base && item.external) return false;
     }
+    // Its own other inputs are read while it writes.
+    const auto& own = s_.items[static_cast<size_t>(self)].inputs;
+    for (int k = 1; k < own.size(); ++k) {
+      if (s_.base_of(own[k]) == base) return false;
+    }
     for (size_t i = static_cast<size_t>(self) + 1; i < s_.items.size(); ++i) {
       for (const SourceRef input : s_.items[i].inputs) {
         // Items from `self` on are not placed yet: what they look at shows when it is their turn.
@@ -144,28 +174,44 @@ class Placer {
   // New rows behind input 0 go into its own buffer, if it reaches to where that is used so far, or if nobody
   // holds what lies there.
   void append_in_place(SnapshotItem& item, SourceRef self) {
-    const SourceRef base = s_.base_of(item.inputs[0]);
-    if (!is_leaf(base)) return;
-    const std::shared_ptr<Buffer>& buffer = s_.node_of(base).value.buffer;
-    if (buffer == nullptr || !buffer->is_reserved) return;
     const View in = s_.view_of(item.inputs[0]);
     const TensorType& type = item.node->type;
+    const i64 from = row_bytes(type.dtype, numel(in.shape)), to = row_bytes(type.dtype, numel(type.shape));
+    item.used_bytes = item.most_bytes = to;
     if (in.offset != 0 || !is_contiguous(in.shape, in.strides)) return;
-    const i64 before = buffer->used_bytes.load(), from = row_bytes(type.dtype, numel(in.shape)),
-              to = row_bytes(type.dtype, numel(type.shape));
-    if (to > buffer->bytes()) return;
-    if (before > from) {
-      if (!is_last_holder(self, item.inputs[0])) return;
-      item.overwrites = true;
-    }
-    if (before < from || !buffer->claim(before, to)) {
+    const SourceRef base = s_.base_of(item.inputs[0]);
+    const bool done = is_leaf(base) ? append_to_leaf(item, self, base, from, to)
+                                    : append_to_item(item, self, base, from, to);
+    if (!done) {
       item.overwrites = false;
       return;
     }
-    s_.granted.push_back({buffer, before, to});
     item.alias = item.in_place = true;
     item.base = base;
     item.appended = in.shape[0];
+  }
+
+  bool append_to_leaf(SnapshotItem& item, SourceRef self, SourceRef base, i64 from, i64 to) {
+    const std::shared_ptr<Buffer>& buffer = s_.node_of(base).value.buffer;
+    if (buffer == nullptr || !buffer->is_reserved) return false;
+    const i64 before = buffer->used_bytes.load();
+    if (to > buffer->bytes() || before < from) return false;
+    item.overwrites = before > from;
+    if (item.overwrites && !is_last_holder(self, item.inputs[0])) return false;
+    if (!buffer->claim(before, to)) return false;
+    s_.granted.push_back({buffer, before, to});
+    return true;
+  }
+
+  // Behind an append of the same run that got memory of its own: as much as all of them need.
+  bool append_to_item(SnapshotItem& item, SourceRef self, SourceRef base, i64 from, i64 to) {
+    SnapshotItem& owner = s_.items[static_cast<size_t>(base)];
+    if (owner.node->op->kind != OpKind::Append || owner.used_bytes < from) return false;
+    item.overwrites = owner.used_bytes > from;
+    if (item.overwrites && !is_last_holder(self, item.inputs[0])) return false;
+    owner.used_bytes = to;
+    owner.most_bytes = std::max(owner.most_bytes, to);
+    return true;
   }
 
   // The output is written over input 0, if that is all of its memory and nobody else needs it.
@@ -184,12 +230,8 @@ class Placer {
 
   void add_to_key(const SnapshotItem& item, i64 self) {
     const Node& node = *item.node;
-    const u64 flags = static_cast<u64>(item.alias) | static_cast<u64>(item.external) << 1 |
-                      static_cast<u64>(item.in_place) << 2 | static_cast<u64>(item.overwrites) << 3;
     s_.key.push_back(reinterpret_cast<u64>(node.op));
-    s_.key.push_back(static_cast<u64>(node.type.dtype) | flags << 8 |
-                     static_cast<u64>(node.type.rank()) << 12 | static_cast<u64>(item.compliant) << 16 |
-                     static_cast<u64>(item.same_shape) << 24 | static_cast<u64>(item.inputs.size()) << 32);
+    s_.key.push_back(facts(static_cast<SourceRef>(self)));
     if (node.op->kind == OpKind::Output) s_.key.push_back(static_cast<u64>(node.attrs.int_at(0)));
     for (const SourceRef input : item.inputs) {
       const Node& source = s_.node_of(input);
@@ -202,8 +244,10 @@ class Placer {
 
   Snapshot& s_;
   const std::vector<u32> node_holds_, leaf_holds_;
-  const bool may_overwrite_;
+  const bool may_overwrite_, nodes_hold_;
 };
+
+namespace {
 
 // The failure of something it reads, or null.
 FailurePtr failed_input(const Node& node) {
@@ -238,6 +282,27 @@ void Snapshot::undo_grants() {
   for (auto it = granted.rbegin(); it != granted.rend(); ++it)
     it->buffer->claim(it->used_after, it->used_before);
   granted.clear();
+}
+
+static std::unique_ptr<Placer> placer_of(Snapshot& s) {
+  std::vector<u32> nodes(s.items.size(), 0), leaves(s.leaves.size(), 0);
+  for (const SnapshotItem& item : s.items) {
+    for (const SourceRef in : item.inputs)
+      ++(is_leaf(in) ? leaves[static_cast<size_t>(~in)] : nodes[static_cast<size_t>(in)]);
+  }
+  return std::make_unique<Placer>(s, std::move(nodes), std::move(leaves), true, false);
+}
+
+SnapshotPlacer::SnapshotPlacer(Snapshot& snapshot) : placer_(placer_of(snapshot)) {}
+SnapshotPlacer::~SnapshotPlacer() = default;
+void SnapshotPlacer::place(SourceRef item) {
+  placer_->place(item);
+}
+u64 SnapshotPlacer::facts(SourceRef item) const {
+  return placer_->facts(item);
+}
+void SnapshotPlacer::make_key() {
+  placer_->make_key();
 }
 
 void fail_node(Node& node, FailurePtr failure) {
@@ -293,6 +358,11 @@ Snapshot take_snapshot(Recorder& recorder, std::span<const Tensor> roots, bool m
       leaf_holds[static_cast<size_t>(number)] += hold;
     }
     node = next;
+  }
+  if (!failed.empty()) {
+    // With them goes what only they were to read, which may be a part of the snapshot: once more without it.
+    failed.clear();
+    return take_snapshot(recorder, roots, may_overwrite);
   }
   Placer(s, std::move(node_holds), std::move(leaf_holds), may_overwrite).run();
   return s;

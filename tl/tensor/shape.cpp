@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <utility>
+
 namespace tl {
 
 Result<void> check_addressable(const TensorType& type) {
@@ -103,15 +105,16 @@ std::optional<Strides> reshape_strides(const Shape& from, const Strides& strides
         new_size *= to[j++];
       }
     }
-    i64 step = 0, expected = -1;
+    i64 step = 0, expected = 0;
+    bool is_first = true;
     for (int k = i - 1; k >= i0; --k) {
       if (from[k] == 1) continue;
-      if (expected < 0) {
+      if (std::exchange(is_first, false)) {
         step = strides[k];
       } else if (strides[k] != expected) {
         return std::nullopt;
       }
-      expected = strides[k] * from[k];
+      expected = strides[k] * from[k];  // below 0 where the axis goes backwards
     }
     for (int k = j - 1; k >= j0; --k) {
       out[k] = step;

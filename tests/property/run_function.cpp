@@ -42,8 +42,10 @@ class FunctionRun {
       Random structure(step.choice), sizes(hash_combine(step.choice, sizes_));
       step_ = {&structure, &sizes};
       Tensor result = ops_.bounded(run_step(step));
-      if (step.kind != Step::Kind::DropValue) values_.push_back(std::move(result));
+      const bool is_value = step.kind != Step::Kind::DropValue && step.kind != Step::Kind::Chain;
+      if (is_value) values_.push_back(std::move(result));
     }
+    if (chain_) values_.push_back(ops_.bounded(chain_));
     const auto keep = std::min(values_.size(), static_cast<size_t>(function.results));
     return {values_.end() - static_cast<std::ptrdiff_t>(keep), values_.end()};
   }
@@ -69,8 +71,13 @@ class FunctionRun {
       case Step::Kind::Append:
         return append();
       case Step::Kind::Truncate:
+        if (cache_) longer_ = cache_;
         if (cache_) cache_ = ops_.rows(cache_, 0, sizes().below(cache_.shape()[0] + 1));
         return cache_;
+      case Step::Kind::Chain:
+        if (!chain_) chain_ = ops_.some_rows(structure().one_in(3) || !cache_ ? matrix() : cache_, sizes());
+        chain_ = ops_.apply(*step.op, {chain_});
+        return {};
       case Step::Kind::Put:
         return put();
       case Step::Kind::Divide: {
@@ -90,7 +97,9 @@ class FunctionRun {
   }
 
   Tensor append() {
-    Tensor rows = ops_.some_rows(matrix(), sizes());
+    // Now and then what a truncated cache held itself, which may lie where it is to go.
+    const bool own = longer_ && structure().one_in(3);
+    Tensor rows = ops_.some_rows(own ? longer_ : matrix(), sizes());
     if (sizes().one_in(3) && rows) rows = ops_.rows(rows, 0, std::min<i64>(rows.shape()[0], 1));
     const Tensor grown = ops_.apply(op_append_rows, {cache_, rows});
     if (grown) cache_ = grown;
@@ -287,6 +296,7 @@ class FunctionRun {
   const Program& program_;
   std::vector<Tensor> values_;
   Tensor& cache_;
+  Tensor chain_, longer_;
   const u64 sizes_;
   Draws step_{};
 };

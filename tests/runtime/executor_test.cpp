@@ -108,7 +108,13 @@ TEST(Executor, AFailingKernelNamesItsOp) {
   ASSERT_FALSE(read.ok());
   EXPECT_NE(read.error().message.find("embedding"), std::string::npos) << read.error().message;
   EXPECT_NE(read.error().message.find("7"), std::string::npos) << read.error().message;
-  EXPECT_FALSE(m.executor->finish().ok()) << "a failure must not be forgotten";
+  {
+    const Tensor unseen = m.op(op_embedding, {m.noise({4, 8}, 1), m.i32({2}, {1, 9})});
+    must(m.executor->submit({&unseen, 1}));
+  }
+  const Result<void> end = m.executor->finish();
+  ASSERT_FALSE(end.ok()) << "a failure must not be forgotten";
+  EXPECT_NE(end.error().message.find("9"), std::string::npos) << "told twice: " << end.error().message;
 }
 
 TEST(Executor, RefusesWhatTheOpRefuses) {

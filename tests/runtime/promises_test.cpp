@@ -160,12 +160,11 @@ TEST(Submit, ReturnsWhileThePoolComputes) {
   Tensor x = a;
   for (int i = 0; i < 8; ++i) x = m.op(op_matmul, {x, a});
   must(m.executor->submit({&x, 1}));
-  const auto& timeline = *x->value.buffer;
-  const auto stream = m.device->create_stream();
-  EXPECT_FALSE(stream->reached(timeline.last_write)) << "submit waited";
+  const Ticket ticket{static_cast<StreamId>(x->value.stream), x->value.ready};
+  EXPECT_FALSE(Timelines::instance().reached(ticket)) << "submit waited";
   const Tensor next = m.op(op_add, {x, x});  // recorded while the pool computes
   must(m.executor->wait(next));
-  EXPECT_TRUE(stream->reached(timeline.last_write));
+  EXPECT_TRUE(Timelines::instance().reached(ticket));
 }
 
 }  // namespace

@@ -5,14 +5,14 @@
 #include "tl/observe/observer_list.h"
 #include "tl/observe/profile.h"
 #include "tl/observe/sampling_log.h"
-#include "tl/observe/trace.h"
+#include "tl/observe/timeline.h"
 #include "tl/text/tokenizer/tokenizer.h"
 
 namespace tl {
 
 struct Watch::Observers {
   std::unique_ptr<Profile> profile;
-  std::unique_ptr<Trace> trace;
+  std::unique_ptr<Timeline> trace;
   std::unique_ptr<SamplingLog> sampling;
   std::unique_ptr<Explanation> explanation;
   CommandObservers commands;
@@ -44,7 +44,7 @@ Result<std::unique_ptr<Watch>> Watch::create(const WatchOptions& options, Device
     o.commands.add(o.sampling.get());
   }
   if (!options.trace_path.empty()) {
-    TL_TRY(o.trace, Trace::create(options.trace_path, files));
+    TL_TRY(o.trace, Timeline::create(options.trace_path, files));
     o.add_both(o.trace);
   }
   if (options.profile) {
@@ -89,8 +89,9 @@ Result<std::string> Watch::report(const ExecStats& stats) {
   if (observers_->profile) text += observers_->profile->text();
   if (options_.memory) {
     text += memory_report(device_, files_);
-    text += fmt::format("plans: {} made, {} reused; {} commands in {} batches for {} nodes\n",
-                        stats.plans_made, stats.plans_reused, stats.commands, stats.batches, stats.nodes);
+    text += fmt::format(
+        "plans: {} made, {} reused; {} commands in {} batches for {} nodes; {} calls replayed\n",
+        stats.plans_made, stats.plans_reused, stats.commands, stats.batches, stats.nodes, stats.replays);
   }
   if (observers_->trace) TL_TRY_DO(observers_->trace->finish());
   return text;

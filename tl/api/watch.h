@@ -15,7 +15,7 @@ namespace tl {
 class Profile;
 class SamplingLog;
 class Tokenizer;
-class Trace;
+class Timeline;
 
 struct WatchOptions {
   bool memory = false;     // what held memory, and how many plans there were

@@ -78,6 +78,15 @@ inline ReadTensor read_with(Executor& executor) {
   return [&executor](const Tensor& tensor) { return executor.read(tensor); };
 }
 
+// Is told which numbers of the program went into tensors, while a function is traced (tl/interp/tracer.h).
+class ValueTracer {
+ public:
+  virtual ~ValueTracer() = default;
+  virtual void made_scalar(const Tensor& tensor, const Value& from) = 0;
+  virtual void made_literal(const Tensor& tensor, std::span<const Value> elements) = 0;
+  virtual void loaded(const Tensor& weight) = 0;  // of a model's file
+};
+
 struct CallContext {
   Host& host;
   Span span = {};
@@ -87,6 +96,7 @@ struct CallContext {
   std::function<Result<Value>(const Value& function, std::span<const Value> args)> spawn = {};
   std::function<Result<Value>(const Value& task)> join = {};
   std::function<Result<Value>(std::span<const Value> items, const Value& function)> par_map = {};
+  ValueTracer* tracer = nullptr;      // null: nothing is traced
   std::optional<int> exit_code = {};  // set by exit(), together with a failure that unwinds
 
   Executor& executor() { return host.executor; }

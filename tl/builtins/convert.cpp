@@ -25,9 +25,10 @@ struct Nested {
   bool has_float = false, has_int = false, has_bool = false;
   std::vector<f64> floats;
   std::vector<i64> ints;
+  std::vector<Value> values;  // while a function is traced
 };
 
-Result<void> flatten(const Value& value, int depth, Nested& out) {
+Result<void> flatten(const CallContext& ctx, const Value& value, int depth, Nested& out) {
   const auto* list = value.get_if<List>();
   if (list == nullptr) {
     if (depth != out.shape.size())
@@ -42,12 +43,13 @@ Result<void> flatten(const Value& value, int depth, Nested& out) {
       return fail(Code::BadProgram, "is a list that holds {}, want numbers", type_name(value));
     out.floats.push_back(value.is_bool() ? (value.as_bool() ? 1 : 0) : value.number());
     out.ints.push_back(value.is_int() ? value.as_int() : value.is_bool() ? value.as_bool() : 0);
+    if (ctx.tracer != nullptr) out.values.push_back(value);
     return {};
   }
   if (depth >= out.shape.size() || out.shape[depth] != static_cast<i64>(list->items.size())) {
     return fail(Code::BadProgram, "is a list whose rows differ in length, want a tensor");
   }
-  for (const Value& item : list->items) TL_TRY_DO(flatten(item, depth + 1, out));
+  for (const Value& item : list->items) TL_TRY_DO(flatten(ctx, item, depth + 1, out));
   return {};
 }
 
@@ -68,7 +70,9 @@ Result<Tensor> upload(CallContext& ctx, const Shape& shape, DType dtype, const N
       store_from_int(dtype, bytes.data(), static_cast<i64>(i), nested.ints[i]);
     }
   }
-  return ctx.executor().from_host(TensorType{dtype, shape}, bytes);
+  TL_TRY(Tensor made, ctx.executor().from_host(TensorType{dtype, shape}, bytes));
+  if (ctx.tracer != nullptr) ctx.tracer->made_literal(made, nested.values);
+  return made;
 }
 
 Result<Tensor> list_to_tensor(CallContext& ctx, const Value& value, std::optional<DType> peer) {
@@ -90,9 +94,9 @@ Result<Tensor> list_to_tensor(CallContext& ctx, const Value& value, std::optiona
       items.push_back(std::move(scalar));
     }
     const Value plain = make_list(std::move(items));
-    TL_TRY_DO(flatten(plain, 0, nested));
+    TL_TRY_DO(flatten(ctx, plain, 0, nested));
   } else {
-    TL_TRY_DO(flatten(value, 0, nested));
+    TL_TRY_DO(flatten(ctx, value, 0, nested));
   }
   return upload(ctx, nested.shape, list_dtype(nested, peer), nested);
 }
@@ -212,7 +216,11 @@ Result<Tensor> to_tensor(CallContext& ctx, const Value& value, std::optional<DTy
     TL_TRY(const Value cast, call_op(ctx, "cast", {value, Value(*peer)}));
     return *tensor_of(cast);
   }
-  if (value.is_int()) return scalar_tensor(value.as_int(), scalar_dtype(value, peer));
+  if (value.is_int()) {
+    Tensor made = scalar_tensor(value.as_int(), scalar_dtype(value, peer));
+    if (ctx.tracer != nullptr) ctx.tracer->made_scalar(made, value);
+    return made;
+  }
   if (value.is_float()) return scalar_tensor(value.as_float(), scalar_dtype(value, peer));
   if (value.is_bool()) return scalar_tensor(value.as_bool() ? i64{1} : i64{0}, DType::Bool);
   if (value.is(ObjectKind::List)) return list_to_tensor(ctx, value, peer);

@@ -98,7 +98,7 @@ ModelNode* find_node(Model& model, std::string_view name) {
   }
 }
 
-Result<Tensor> load_tensor(CallContext& ctx, Model& model, ModelNode& node) {
+static Result<Tensor> find_or_load(CallContext& ctx, Model& model, ModelNode& node) {
   if (node.is_loaded.load(std::memory_order_acquire)) return node.loaded;
   const std::lock_guard lock(model.data->mutex);
   if (node.is_loaded.load(std::memory_order_relaxed)) return node.loaded;
@@ -110,6 +110,12 @@ Result<Tensor> load_tensor(CallContext& ctx, Model& model, ModelNode& node) {
   node.loaded = constant(type, Placement{std::move(buffer), contiguous_strides(type.shape), 0});
   node.is_loaded.store(true, std::memory_order_release);
   return node.loaded;
+}
+
+Result<Tensor> load_tensor(CallContext& ctx, Model& model, ModelNode& node) {
+  TL_TRY(Tensor tensor, find_or_load(ctx, model, node));
+  if (ctx.tracer != nullptr) ctx.tracer->loaded(tensor);
+  return tensor;
 }
 
 Result<Tensor> model_path_tensor(CallContext& ctx, const Value& path) {

@@ -19,6 +19,7 @@ Buffer::~Buffer() {
 }
 
 void Buffer::note_use(Ticket ticket) {
+  if (ticket.value == 0) return;  // nothing was submitted
   const std::lock_guard lock(mutex_);
   for (Ticket& t : uses_) {
     if (t.stream == ticket.stream) {

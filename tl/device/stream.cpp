@@ -69,10 +69,27 @@ void Batch::clear() {
   operands.clear();
   attrs.clear();
   accesses.clear();
+  clear_run();
+}
+
+void Batch::clear_run() {
   foreign.clear();
   after.clear();
   outcome.reset();
   keep.reset();
+}
+
+std::unique_ptr<Batch> BatchHome::take() {
+  const std::lock_guard lock(mutex_);
+  if (free_.empty()) return nullptr;
+  std::unique_ptr<Batch> batch = std::move(free_.back());
+  free_.pop_back();
+  return batch;
+}
+
+void BatchHome::give(std::unique_ptr<Batch> batch) {
+  const std::lock_guard lock(mutex_);
+  free_.push_back(std::move(batch));
 }
 
 std::unique_ptr<Batch> CommandStream::Recycler::take() {
@@ -85,6 +102,11 @@ std::unique_ptr<Batch> CommandStream::Recycler::take() {
 
 void CommandStream::Recycler::give(std::unique_ptr<Batch> batch) {
   constexpr size_t kKept = 16;
+  if (batch->home != nullptr) {
+    const std::shared_ptr<BatchHome> home = std::exchange(batch->home, nullptr);
+    batch->clear_run();
+    return home->give(std::move(batch));
+  }
   batch->clear();
   const std::lock_guard lock(mutex_);
   if (free_.size() < kKept) free_.push_back(std::move(batch));

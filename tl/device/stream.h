@@ -27,7 +27,8 @@ struct Access {
 
 inline bool conflict(const Access& a, const Access& b) {
   return a.buffer == b.buffer && (a.mode == Access::Mode::Write || b.mode == Access::Mode::Write) &&
-         a.offset_bytes < b.offset_bytes + b.size_bytes && b.offset_bytes < a.offset_bytes + a.size_bytes;
+         a.size_bytes > 0 && b.size_bytes > 0 && a.offset_bytes < b.offset_bytes + b.size_bytes &&
+         b.offset_bytes < a.offset_bytes + a.size_bytes;
 }
 
 // The order among the commands of a batch, for every size they may have: each comes after some earlier ones.
@@ -64,6 +65,21 @@ struct Command {
   u64 sequence = 0;                    // of the node it computes
 };
 
+struct Batch;
+
+// Where batches go that are to come back as they are: whoever evaluates the same plan again fills in only
+// what has changed.
+class BatchHome {
+ public:
+  // Null: none is there.
+  std::unique_ptr<Batch> take();
+  void give(std::unique_ptr<Batch> batch);
+
+ private:
+  std::mutex mutex_;
+  std::vector<std::unique_ptr<Batch>> free_;
+};
+
 // The commands of one submission with their memory, sizes and scalars; kept and filled again.
 struct Batch {
   std::vector<Command> commands;
@@ -74,6 +90,10 @@ struct Batch {
   std::vector<Ticket> after;  // must be reached before any command starts, on any stream of any device
   std::shared_ptr<Outcome> outcome;
   std::shared_ptr<const void> keep;  // what `producers` point into
+  std::shared_ptr<BatchHome> home;   // null: the stream's, where it is emptied
+  // Its owner's: the run it was filled for, and the addresses that it got then.
+  u64 filled_at = 0;
+  std::vector<std::byte*> addresses;
 
   std::span<const Operand> inputs_of(const Command& c) const {
     return {&operands[c.first_operand], c.inputs};
@@ -92,6 +112,8 @@ struct Batch {
   // The arguments of its kernel, but for part, SIMD level and scratch.
   KernelCall call_of(size_t command) const;
   void clear();
+  // Only what is of one run: its outcome, and what of other runs it depends on.
+  void clear_run();
 };
 
 // Is told of every command that has run, by the thread that finished it. Times are of the steady clock.

@@ -21,7 +21,7 @@ class Exec : public testing::Test {
     return *executor->from_host({DType::F32, shape}, std::as_bytes(std::span(values)));
   }
   Tensor softmax(const Tensor& x) { return op(op_softmax, {x}, Attrs().with_int(-1)); }
-  Snapshot snapshot(const Tensor& root) { return *take_snapshot(executor->recorder(), {&root, 1}); }
+  Snapshot snapshot(const Tensor& root) { return take_snapshot(executor->recorder(), {&root, 1}); }
   u64 checksum_of(const Tensor& x) { return checksum(*executor->read(x)); }
   std::unique_ptr<Executor> with(ExecOptions options) {
     return *Executor::create(device, std::move(options));
@@ -64,11 +64,12 @@ TEST_F(Exec, ATemporaryIsReusedAfterItsLastReader) {
   const auto plan = make_plan(s, device, {.commands_per_batch = 4});
   ASSERT_EQ(plan->steps.size(), 10u);
   EXPECT_EQ(plan->slots, 2);
+  const auto slot = [&](size_t i) { return plan->steps[i].outputs[0].slot; };
   for (size_t i = 1; i + 1 < plan->steps.size(); ++i) {
-    EXPECT_GE(plan->steps[i].slot, 0);
-    EXPECT_NE(plan->steps[i].slot, plan->steps[i - 1].slot) << "step " << i << " writes over its input";
+    EXPECT_GE(slot(i), 0);
+    EXPECT_NE(slot(i), slot(i - 1)) << "step " << i << " writes over its input";
   }
-  EXPECT_EQ(plan->steps.back().slot, Step::kFresh);
+  EXPECT_EQ(plan->steps.back().outputs[0].slot, StepOutput::kFresh);
   EXPECT_EQ(plan->batch_ends, (std::vector<i32>{4, 8, 10}));
   EXPECT_EQ(make_plan(s, device, {.share_memory = false})->slots, 0);
 }
@@ -152,17 +153,51 @@ TEST_F(Exec, RecordsUntilABoundIsReached) {
   EXPECT_EQ(executor->recorder().pending_count(), 0) << "the soft limit counts where a loop comes round";
 }
 
-TEST_F(Exec, AFailureReachesWhatDependsOnItAndNothingBefore) {
+TEST_F(Exec, AFailureReachesWhatDependsOnItAndNothingElse) {
   const std::vector<int> ids{1, 9};
   const Tensor index = *executor->from_host({DType::I32, {2}}, std::as_bytes(std::span(ids)));
-  const Tensor fine = softmax(floats({1, 4}));
-  ASSERT_TRUE(executor->submit({&fine, 1}).ok());
-  const Tensor row = op(op_embedding, {floats({4, 8}), index}), after = softmax(row);
-  const Result<HostTensor> read = executor->read(after);
-  ASSERT_FALSE(read.ok());
-  EXPECT_TRUE(read.error().message.starts_with("embedding: ")) << read.error().message;
-  EXPECT_TRUE(executor->read(fine).ok());
-  EXPECT_FALSE(executor->finish().ok()) << "a failure must not be forgotten";
+  const Tensor before = softmax(floats({1, 4}));
+  ASSERT_TRUE(executor->submit({&before, 1}).ok());
+  const Tensor row = op(op_embedding, {floats({4, 8}), index}), after = softmax(row),
+               beside = softmax(floats({2, 4}));
+  const Tensor roots[] = {after, beside};
+  ASSERT_TRUE(executor->submit(roots).ok()) << "submitting looks at nothing";
+  const Tensor later = softmax(row), apart = softmax(beside);  // recorded when it has failed already
+  for (const Tensor& t : {row, after, later, softmax(after)}) {
+    const Result<HostTensor> read = executor->read(t);
+    ASSERT_FALSE(read.ok());
+    EXPECT_TRUE(read.error().message.starts_with("embedding: ")) << read.error().message;
+    EXPECT_EQ(read.error().message.find("softmax"), std::string::npos) << read.error().message;
+  }
+  for (const Tensor& t : {before, beside, apart}) EXPECT_TRUE(executor->read(t).ok());
+}
+
+TEST_F(Exec, AFailureNobodyWasToldOfIsTheEndsToTell) {
+  const int id = 9;
+  const auto failing = [&] {
+    const Tensor index = *executor->from_host({DType::I32, {1}}, std::as_bytes(std::span(&id, 1)));
+    return op(op_embedding, {floats({4, 8}), index});
+  };
+  Tensor row = softmax(failing());
+  ASSERT_FALSE(executor->read(row).ok());
+  EXPECT_TRUE(executor->finish().ok()) << "told twice";
+  row = softmax(failing());
+  ASSERT_TRUE(executor->submit({&row, 1}).ok());
+  row = {};
+  for (int i = 0; i < 100; ++i) ASSERT_TRUE(executor->read(softmax(floats({1, 4}))).ok());
+  const Result<void> end = executor->finish();
+  ASSERT_FALSE(end.ok()) << "a failure must not be forgotten";
+  EXPECT_TRUE(end.error().message.starts_with("embedding: ")) << end.error().message;
+  EXPECT_TRUE(executor->finish().ok());
+}
+
+TEST_F(Exec, ViewsAloneComputeNothing) {
+  const Tensor x = floats({2, 3}), y = op(op_transpose, {x}, Attrs().with_int(0).with_int(1));
+  ASSERT_TRUE(executor->wait(y).ok());
+  EXPECT_EQ(executor->stats().commands, 0u);
+  EXPECT_EQ(y->value.buffer, x->value.buffer);
+  EXPECT_TRUE(executor->finish().ok());
+  EXPECT_EQ(checksum_of(softmax(y)), checksum_of(softmax(op(op_contiguous, {y}))));
 }
 
 TEST_F(Exec, RefusalsNameWhatWasFound) {

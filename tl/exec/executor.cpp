@@ -14,7 +14,7 @@
 #include "tl/base/hash.h"
 #include "tl/exec/checksum.h"
 #include "tl/exec/planner.h"
-#include "tl/exec/run.h"
+#include "tl/exec/trace.h"
 #include "tl/ops/ops.h"
 
 namespace tl {
@@ -77,6 +77,7 @@ struct Executor::Impl {
   bool is_stuck = false;  // a wait took too long
   std::unordered_map<u64, std::vector<std::shared_ptr<Plan>>> plans;
   size_t plan_count = 0;
+  u64 plan_epoch = 1;  // rises when plans are forgotten
   Ticket last;
   std::mt19937_64 shuffle;
   std::unique_ptr<std::FILE, FileCloser> checksums;
@@ -95,6 +96,9 @@ struct Executor::Impl {
     std::shared_ptr<const Outcome> outcome;
   };
   std::deque<Unseen> unseen;
+  // The wait of an eager step that failed. Told when all of the run is handed over: a run that stopped half
+  // way would leave inputs that are written over, and memory that nobody knows to be in use.
+  Result<void> given_up;
 
   // From now on the thread is in `next`; gives what it was in.
   HostPhase enter(HostPhase next) {
@@ -134,6 +138,7 @@ struct Executor::Impl {
     }
     plans.clear();
     plan_count = 0;
+    ++plan_epoch;
   }
 
   // Blocks until `ticket`; false when the program is to stop, which cancels everything of this stream.
@@ -199,7 +204,6 @@ struct Executor::Impl {
     const Order& order = plan.orders[index];
     const i64 commands = static_cast<i64>(batch->commands.size());
     e.stats_.commands += static_cast<u64>(commands);
-    for (const Command& c : batch->commands) e.stats_.kept_conversions += c.is_skipped;
     ++e.stats_.batches;
     if (plan.prepared.size() == index) {
       TL_TRY(const PreparedId id, e.options_.shuffle ? stream->prepare(Order::chain(batch->commands.size()))
@@ -212,7 +216,7 @@ struct Executor::Impl {
     in_flight.push_back({last, commands, run.bytes_written(index)});
     queued_commands += commands;
     queued_bytes += run.bytes_written(index);
-    if (e.options_.eager) TL_TRY_DO(wait_for(e, last));
+    if (e.options_.eager && given_up.ok()) given_up = wait_for(e, last);
     return {};
   }
 
@@ -236,15 +240,47 @@ struct Executor::Impl {
     s.granted.clear();  // from here on the appended rows are ours
     e.stats_.nodes += s.items.size();
     for (size_t batch = 0; batch < plan->batch_ends.size(); ++batch) {
-      Result<void> done =
-          submit_batch(e, *plan, run, batch, plan->batch_ends.size() == 1 ? then : Then::GoesOn);
-      if (done.ok()) continue;
-      run.note_uses(last);
-      return done;
+      TL_TRY_DO(submit_batch(e, *plan, run, batch, plan->batch_ends.size() == 1 ? then : Then::GoesOn));
     }
-    if (checksums) TL_TRY_DO(write_checksums(e, s, *plan, run));  // settling frees what nobody holds
+    Result<void> written;
+    if (checksums) written = write_checksums(e, s, *plan, run);  // settling frees what nobody holds
     run.settle();
+    e.stats_.kept_conversions += run.skipped();
     unseen.push_back({last, run.outcome()});
+    TL_TRY_DO(std::exchange(given_up, {}));
+    return written;
+  }
+
+  Result<void> replay(Executor& e, Trace& trace, std::vector<Tensor>& outputs) {
+    TL_TRY_DO(make_room(e));
+    Snapshot& s = trace.snapshot();
+    if (trace.key_changed() || trace.plan_epoch != plan_epoch) {
+      trace.plan = plan_for(e, s);
+      trace.plan_epoch = plan_epoch;
+      trace.run = std::make_unique<Run>(e.device_, *stream, s, trace.plan);
+    }
+    Plan& plan = *trace.plan;
+    enter(HostPhase::Submit);
+    if (observer != nullptr) observer->runs(plan, s);
+    if (plan.missing != nullptr) return fail(Code::Unsupported, "{} does not run here", plan.missing->name);
+    Run& run = *trace.run;
+    const RunChanges changes = trace.changes();
+    run.begin_again(changes, trace.keep(), !e.options_.shuffle);
+    i32 culprit = -1;
+    TL_TRY_DO(run.allocate(culprit));
+    s.granted.clear();
+    for (size_t batch = 0; batch < plan.batch_ends.size(); ++batch)
+      TL_TRY_DO(submit_batch(e, plan, run, batch, Then::GoesOn));
+    run.note_uses();
+    outputs.reserve(trace.outputs().size());
+    for (const SourceRef ref : trace.outputs()) {
+      outputs.push_back(is_leaf(ref) ? s.leaves[static_cast<size_t>(~ref)]
+                                     : constant(s.node_of(ref).type, run.value_of(ref)));
+    }
+    run.let_go();
+    e.stats_.kept_conversions += run.skipped();
+    unseen.push_back({last, run.outcome()});
+    ++e.stats_.replays;
     return {};
   }
 
@@ -319,6 +355,7 @@ Result<Tensor> Executor::apply(const OpDef& op, std::span<const Tensor> inputs, 
   std::array<Tensor, kMaxInputs> given;
   if (op.kind == OpKind::View && inputs[0]->is_scalar) {  // a view needs memory to look at
     TL_TRY(given[0], materialise(inputs[0]));
+    if (RecordObserver* observer = recorder_.observer()) observer->materialised(inputs[0], given[0]);
     inputs = {given.data(), 1};
   }
   TL_TRY(Tensor result, recorder_.record(op, inputs, std::move(attrs), origin));
@@ -371,11 +408,43 @@ Result<void> Executor::run(std::span<const Tensor> roots, Then then) {
   return done;
 }
 
+Result<bool> Executor::replay(Trace& trace, std::vector<Tensor>& inputs, std::span<const i64> given,
+                              std::vector<Tensor>& outputs) {
+  {
+    std::vector<Tensor> pending;
+    for (const Tensor& t : inputs) {
+      if (t->state == NodeState::Pending) pending.push_back(t);
+    }
+    if (!pending.empty() && !submit(pending).ok()) return false;  // whoever asks again is told
+  }
+  for (const Tensor& t : inputs) {
+    if (t->state == NodeState::Failed) return false;
+  }
+  impl_->enter(HostPhase::Plan);
+  const Recorder::Generator generator = recorder_.generator();
+  const auto literal = [this](TensorType type, std::span<const std::byte> bytes) {
+    return from_host(std::move(type), bytes);
+  };
+  const bool fits = trace.update(recorder_, inputs, given, literal) == Trace::Fit::Fits;
+  Result<void> done = fits ? impl_->replay(*this, trace, outputs) : Result<void>();
+  const bool is_done = fits && done.ok();
+  if (!is_done) {
+    trace.snapshot().undo_grants();
+    recorder_.set_generator(generator);
+    trace.give_back(inputs);
+  }
+  trace.let_go();
+  impl_->enter(HostPhase::Record);
+  if (!done.ok() && done.error().code == Code::Interrupted) return std::move(done).error();
+  return is_done;
+}
+
 Result<void> Executor::loop_point() {
   return recorder_.pending_count() >= options_.pending_soft_limit ? flush() : Result<void>();
 }
 
 Result<void> Executor::wait(const Tensor& tensor) {
+  if (RecordObserver* observer = recorder_.observer()) observer->looked();
   TL_TRY_DO(run({&tensor, 1}, Then::Waits));
   const Placement& value = tensor->value;
   TL_TRY_DO(impl_->wait_for(*this, {static_cast<StreamId>(value.stream), value.ready}));
@@ -394,6 +463,7 @@ Result<void> Executor::finish() {
 }
 
 Result<HostTensor> Executor::read(const Tensor& tensor) {
+  if (RecordObserver* observer = recorder_.observer()) observer->looked();
   if (is_quantised(tensor.dtype())) {
     TL_TRY(const Tensor expanded, apply(op_dequantize, {tensor}));
     return read(expanded);
@@ -449,10 +519,13 @@ Result<Tensor> Executor::from_host(TensorType type, std::span<const std::byte> b
   if (!buffer.ok()) return std::move(buffer).error().within(to_string(type));
   TL_TRY_DO(device_.upload(*buffer.value(), 0, bytes));
   Placement value{std::move(buffer).value(), contiguous_strides(type.shape), 0};
-  return constant(std::move(type), std::move(value));
+  Tensor made = constant(std::move(type), std::move(value));
+  if (RecordObserver* observer = recorder_.observer()) observer->made(made);
+  return made;
 }
 
 Result<Tensor> Executor::reserved(DType dtype, const Shape& row, i64 capacity) {
+  if (RecordObserver* observer = recorder_.observer()) observer->looked();  // not a value: it will be written
   i64 bytes = 0;
   if (__builtin_mul_overflow(row_bytes(dtype, tl::numel(row)), capacity, &bytes)) {
     return fail(Code::OutOfMemory, "{} rows of {} are more than any memory holds", capacity, to_string(row));

@@ -15,11 +15,14 @@
 
 namespace tl {
 
+class Trace;  // tl/exec/trace.h
+
 struct ExecOptions {
   bool eager = false;          // one command, then wait
   std::optional<u64> shuffle;  // any legal order, drawn from this seed
   int commands_per_batch = 0;  // 0: the measured default
   bool fuse = true;
+  bool replay = true;          // functions that were called before are replayed, not interpreted
   std::string checksums_path;  // one line per command; empty: none
   double wait_timeout_seconds =
       0;  // a wait that lasts longer fails, naming the command that is stuck; 0: never
@@ -33,6 +36,7 @@ struct ExecStats {
   u64 plans_made = 0, plans_reused = 0;
   u64 commands = 0, batches = 0, nodes = 0;
   u64 kept_conversions = 0;  // steps that were not run again
+  u64 replays = 0;           // of traces
 };
 
 class Executor {
@@ -74,6 +78,11 @@ class Executor {
 
   // Asked while waiting: true cancels what has been submitted, and the wait fails with Code::Interrupted.
   void set_cancel_check(std::function<bool()> check);
+
+  // Evaluates what `trace` recorded with other inputs, which it takes, and gives its outputs. False, with
+  // everything as it was, where it does not fit this call: then record the work anew. Never waits.
+  Result<bool> replay(Trace& trace, std::vector<Tensor>& inputs, std::span<const i64> given,
+                      std::vector<Tensor>& outputs);
 
   // Copies to the host, in row order.
   Result<HostTensor> read(const Tensor& tensor);

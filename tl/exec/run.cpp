@@ -3,6 +3,8 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
+#include <tuple>
 
 namespace tl {
 namespace {
@@ -54,8 +56,145 @@ Run::Run(Device& device, CommandStream& stream, Snapshot& snapshot, std::shared_
       s_(snapshot),
       plan_(std::move(plan)),
       memory_(plan_->steps.size()),
-      tickets_(plan_->batch_ends.size()),
-      bytes_written_(plan_->batch_ends.size(), 0) {}
+      slot_bytes_(static_cast<size_t>(plan_->slots), 0),
+      largest_(static_cast<size_t>(plan_->slots), -1),
+      first_own_(plan_->steps.size(), -1),
+      tickets_(std::max<size_t>(plan_->batch_ends.size(), 1)),  // views alone compute nothing: no ticket
+      bytes_written_(plan_->batch_ends.size(), 0) {
+  for (size_t i = 0; i < plan_->steps.size(); ++i) {
+    const Step& step = plan_->steps[i];
+    memory_[i].outputs.resize(step.outputs.size());
+    for (int k = 0; k < step.outputs.size(); ++k) {
+      if (step.outputs[k].slot >= 0) continue;
+      if (first_own_[i] < 0) first_own_[i] = static_cast<i32>(own_outputs_.size());
+      own_outputs_.emplace_back(static_cast<i32>(i), k);
+    }
+  }
+  addresses_.resize(slot_bytes_.size() + s_.leaves.size() + own_outputs_.size(), nullptr);
+}
+
+// --- runs that are kept ---
+
+void Run::Index::add(std::vector<std::vector<i32>>& lists) {
+  for (const std::vector<i32>& list : lists) {
+    items.insert(items.end(), list.begin(), list.end());
+    begin.push_back(static_cast<i32>(items.size()));
+  }
+}
+
+void Run::begin_again(const RunChanges& changes, std::shared_ptr<const void> keep, bool reuse_batches) {
+  const bool is_first = count_++ == 0;
+  reuses_batches_ = reuse_batches && !device_.wants_accesses();
+  changes_ = is_first ? nullptr : &changes;
+  keep_ = std::move(keep);
+  skipped_ = 0;
+  slots_.clear();
+  if (is_first) return index_steps(changes);
+  outcome_ = std::make_shared<Outcome>();
+  find_changed(changes);
+}
+
+void Run::index_steps(const RunChanges& changes) {
+  homes_.resize(plan_->batch_ends.size());
+  for (auto& home : homes_) home = std::make_shared<BatchHome>();
+  sources_.resize(plan_->batch_ends.size());
+  by_base_.resize(plan_->batch_ends.size());
+  changed_at_.assign(plan_->steps.size(), count_);
+  std::vector<u8> varies(s_.leaves.size(), 0);
+  for (const i32 leaf : changes.varying_leaves) varies[static_cast<size_t>(leaf)] = 1;
+  std::vector<std::vector<i32>> computes(s_.items.size()), reads(s_.items.size()),
+      reads_leaf(s_.leaves.size());
+  for (size_t i = 0; i < plan_->steps.size(); ++i) {
+    const Step& step = plan_->steps[i];
+    const i32 self = static_cast<i32>(i);
+    computes[static_cast<size_t>(step.node)].push_back(self);
+    for (const i32 node : step.fused) {
+      if (node != step.node) computes[static_cast<size_t>(node)].push_back(self);
+    }
+    bool is_varying = false, is_told = step.may_be_kept;
+    for (const StepInput& in : step.inputs) {
+      const StepInput* from = &in;
+      while (from->from == StepInput::From::Step) {
+        const Step& conversion = plan_->steps[static_cast<size_t>(from->index)];
+        is_varying = is_varying || conversion.may_be_kept;
+        is_told = is_told || conversion.may_be_kept;  // it reads what was kept, or not
+        from = &conversion.inputs[0];
+      }
+      const SourceRef ref = source_of(*from);
+      auto& list = is_leaf(ref) ? reads_leaf[static_cast<size_t>(~ref)] : reads[static_cast<size_t>(ref)];
+      if (list.empty() || list.back() != self) list.push_back(self);
+      const SourceRef origin = is_leaf(ref) ? ref : plan_->origin_of_node[static_cast<size_t>(ref)];
+      if (!is_leaf(origin) || varies[static_cast<size_t>(~origin)] == 0) continue;
+      is_varying = true;
+      is_told = is_told || s_.node_of(ref).is_scalar;
+    }
+    if (is_varying) reads_varying_.push_back(self);
+    if (is_told) always_.push_back(self);
+  }
+  computes_item_.add(computes);
+  reads_item_.add(reads);
+  reads_leaf_.add(reads_leaf);
+}
+
+void Run::find_changed(const RunChanges& changes) {
+  std::vector<i32>& changed = recent_[count_ % kRecent];
+  changed.clear();
+  const auto mark = [&](std::span<const i32> steps) {
+    for (const i32 step : steps) {
+      u64& at = changed_at_[static_cast<size_t>(step)];
+      if (at != count_) changed.push_back(step);
+      at = count_;
+    }
+  };
+  mark(always_);
+  for (size_t i = 0; i < changes.items.size(); ++i) {
+    if (changes.items[i] != 0) mark(computes_item_.of(i));
+    if (changes.dirty[i] != 0) mark(reads_item_.of(i));
+  }
+  for (const i32 leaf : changes.varying_leaves) {
+    if (changes.dirty_leaves[static_cast<size_t>(leaf)] != 0) mark(reads_leaf_.of(static_cast<size_t>(leaf)));
+  }
+}
+
+void Run::index_operands(size_t index) {
+  std::vector<std::vector<i32>> operands(addresses_.size());
+  for (size_t k = 0; k < sources_[index].size(); ++k) {
+    if (sources_[index][k].base >= 0)
+      operands[static_cast<size_t>(sources_[index][k].base)].push_back(static_cast<i32>(k));
+  }
+  by_base_[index] = {};
+  by_base_[index].add(operands);
+}
+
+// Where everything lies in this run.
+void Run::find_addresses() {
+  size_t at = 0;
+  for (const auto& slot : slots_) addresses_[at++] = slot->data();
+  const auto set_leaf = [&](size_t i) {
+    const auto& buffer = s_.leaves[i]->value.buffer;
+    addresses_[at + i] = buffer != nullptr ? buffer->data() : nullptr;
+  };
+  if (changes_ != nullptr) {
+    for (const i32 leaf : changes_->varying_leaves) set_leaf(static_cast<size_t>(leaf));
+  } else {
+    for (size_t i = 0; i < s_.leaves.size(); ++i) set_leaf(i);
+  }
+  at += s_.leaves.size();
+  for (const auto& [step, k] : own_outputs_)
+    addresses_[at++] = memory_[static_cast<size_t>(step)].outputs[k]->data();
+}
+
+// Gives a batch of an earlier run this run's addresses.
+void Run::set_addresses(Batch& batch, size_t index) {
+  const std::vector<OperandSource>& sources = sources_[index];
+  for (size_t base = 0; base < addresses_.size(); ++base) {
+    if (batch.addresses[base] == addresses_[base]) continue;
+    batch.addresses[base] = addresses_[base];
+    for (const i32 k : by_base_[index].of(base)) {
+      batch.operands[static_cast<size_t>(k)].data = addresses_[base] + sources[static_cast<size_t>(k)].offset;
+    }
+  }
+}
 
 const Node& Run::node_of(const Step& step) const {
   return *s_.items[static_cast<size_t>(step.node)].node;
@@ -80,31 +219,51 @@ i64 Run::output_bytes(const Step& step, int k) const {
 const std::shared_ptr<Buffer>& Run::buffer_of(SourceRef base) const {
   if (is_leaf(base)) return s_.node_of(base).value.buffer;
   const i32 step = plan_->step_of_node[static_cast<size_t>(base)];
+  return output_buffer(step, which_output(step, base));
+}
+
+const std::shared_ptr<Buffer>& Run::output_buffer(i32 step, int k) const {
+  const i32 slot = plan_->steps[static_cast<size_t>(step)].outputs[k].slot;
+  return slot >= 0 ? slots_[static_cast<size_t>(slot)] : memory_[static_cast<size_t>(step)].outputs[k];
+}
+
+int Run::which_output(i32 step, i32 node) const {
   const auto& outputs = plan_->steps[static_cast<size_t>(step)].outputs;
-  const StepMemory& memory = memory_[static_cast<size_t>(step)];
   for (int k = 0; k < outputs.size(); ++k) {
-    if (outputs[k].node == base) return memory.outputs[k];
+    if (outputs[k].node == node) return k;
   }
-  return memory.outputs[0];
+  return 0;
+}
+
+i32 Run::number_of_output(i32 step, int k) const {
+  const auto& outputs = plan_->steps[static_cast<size_t>(step)].outputs;
+  if (outputs[k].slot >= 0) return outputs[k].slot;
+  i32 own = first_own_[static_cast<size_t>(step)];
+  for (int j = 0; j < k; ++j) own += outputs[j].slot < 0 ? 1 : 0;
+  return static_cast<i32>(slot_bytes_.size() + s_.leaves.size()) + own;
+}
+
+i32 Run::number_of_base(SourceRef base) const {
+  if (is_leaf(base)) return static_cast<i32>(slot_bytes_.size()) + ~base;
+  const i32 step = plan_->step_of_node[static_cast<size_t>(base)];
+  return number_of_output(step, which_output(step, base));
 }
 
 // --- memory ---
 
 Result<void> Run::allocate(i32& culprit) {
   for (size_t i = 0; i < plan_->steps.size(); ++i) {
-    memory_[i].outputs.resize(plan_->steps[i].outputs.size());
     if (plan_->steps[i].may_be_kept) look_up_kept(i);
   }
   TL_TRY_DO(allocate_slots(culprit));
-  for (size_t i = 0; i < plan_->steps.size(); ++i) {
-    const Step& step = plan_->steps[i];
-    for (int k = 0; k < step.outputs.size(); ++k) {
-      Result<void> done = allocate_output(i, k);
-      if (done.ok()) continue;
-      culprit = static_cast<i32>(i);
-      return memory_error(std::move(done).error(), step, k);
-    }
+  for (const auto& [i, k] : own_outputs_) {
+    Result<void> done = allocate_output(static_cast<size_t>(i), k);
+    if (done.ok()) continue;
+    culprit = i;
+    const Step& step = plan_->steps[static_cast<size_t>(i)];
+    return memory_error(std::move(done).error(), step, k);
   }
+  find_addresses();
   return {};
 }
 
@@ -120,9 +279,11 @@ void Run::look_up_kept(size_t index) {
   const Step& step = plan_->steps[index];
   const SourceRef ref = source_of(step.inputs[0]);
   Node& leaf = const_cast<Node&>(s_.node_of(s_.base_of(ref)));
+  Tensor& kept = memory_[index].kept;
+  kept = {};
+  memory_[index].is_to_keep = false;
   if (leaf.value.buffer == nullptr || leaf.value.buffer->bytes() < kSmallestKept) return;
   bool asked = false;
-  Tensor& kept = memory_[index].kept;
   kept = kept_of(leaf).find(step.op, s_.view_of(ref), asked);
   if (kept && kept->value.outcome != nullptr && kept->value.outcome->failure_of(kept->value.step)) kept = {};
   memory_[index].is_to_keep =
@@ -130,24 +291,23 @@ void Run::look_up_kept(size_t index) {
 }
 
 Result<void> Run::allocate_slots(i32& culprit) {
-  std::vector<i64> bytes(static_cast<size_t>(plan_->slots), 0);
-  std::vector<i32> largest(static_cast<size_t>(plan_->slots), -1);
-  for (size_t i = 0; i < plan_->steps.size(); ++i) {
-    const Step& step = plan_->steps[i];
-    for (int k = 0; k < step.outputs.size(); ++k) {
-      if (step.outputs[k].slot < 0) continue;
-      const size_t slot = static_cast<size_t>(step.outputs[k].slot);
-      const i64 size = output_bytes(step, k);
-      if (size > bytes[slot] || largest[slot] < 0) bytes[slot] = size, largest[slot] = static_cast<i32>(i);
+  has_new_sizes_ = changes_ == nullptr;
+  if (changes_ != nullptr) {
+    for (const i32 i : recent_[count_ % kRecent]) {
+      const Step& step = plan_->steps[static_cast<size_t>(i)];
+      const bool same_size = !step.is_conversion && step.kind != Step::Kind::Copy &&
+                             changes_->dirty[static_cast<size_t>(step.node)] == 0;
+      for (const StepOutput& o : step.outputs) has_new_sizes_ = has_new_sizes_ || (o.slot >= 0 && !same_size);
     }
   }
-  for (size_t slot = 0; slot < bytes.size(); ++slot) {
-    const Step& step = plan_->steps[static_cast<size_t>(largest[slot])];
+  if (has_new_sizes_) measure_slots();
+  for (size_t slot = 0; slot < slot_bytes_.size(); ++slot) {
+    const Step& step = plan_->steps[static_cast<size_t>(largest_[slot])];
     const MemoryLabel label{
         step.op->name, {step.outputs[0].dtype, output_shape(step, 0)}, node_of(step).origin};
-    auto buffer = device_.allocate(bytes[slot], stream_.id(), label);
+    auto buffer = device_.allocate(slot_bytes_[slot], stream_.id(), label);
     if (!buffer.ok()) {
-      culprit = largest[slot];
+      culprit = largest_[slot];
       return memory_error(std::move(buffer).error(), step, 0);
     }
     slots_.push_back(std::move(buffer).value());
@@ -155,18 +315,33 @@ Result<void> Run::allocate_slots(i32& culprit) {
   return {};
 }
 
+void Run::measure_slots() {
+  std::fill(slot_bytes_.begin(), slot_bytes_.end(), 0);
+  std::fill(largest_.begin(), largest_.end(), -1);
+  for (size_t i = 0; i < plan_->steps.size(); ++i) {
+    const Step& step = plan_->steps[i];
+    for (int k = 0; k < step.outputs.size(); ++k) {
+      if (step.outputs[k].slot < 0) continue;
+      const size_t slot = static_cast<size_t>(step.outputs[k].slot);
+      const i64 size = output_bytes(step, k);
+      if (size > slot_bytes_[slot] || largest_[slot] < 0) {
+        slot_bytes_[slot] = size, largest_[slot] = static_cast<i32>(i);
+      }
+    }
+  }
+}
+
 Result<void> Run::allocate_output(size_t index, int k) {
   const Step& step = plan_->steps[index];
   std::shared_ptr<Buffer>& to = memory_[index].outputs[k];
   const i32 slot = step.outputs[k].slot;
-  if (slot >= 0) {
-    to = slots_[static_cast<size_t>(slot)];
-    return {};
-  }
   if (slot == StepOutput::kInPlace) {
     const SnapshotItem& item = s_.items[static_cast<size_t>(step.node)];
     to = buffer_of(item.base);
-    return to->is_reserved ? device_.commit(*to, output_bytes(step, k)) : Result<void>();
+    if (!to->is_reserved) return {};
+    const i64 bytes = output_bytes(step, k);
+    return to->committed_bytes.load(std::memory_order_relaxed) < bytes ? device_.commit(*to, bytes)
+                                                                       : Result<void>();
   }
   if (memory_[index].kept) {
     to = memory_[index].kept->value.buffer;
@@ -189,17 +364,59 @@ Result<void> Run::allocate_output(size_t index, int k) {
 // --- commands ---
 
 std::unique_ptr<Batch> Run::fill(size_t index) {
-  std::unique_ptr<Batch> batch = stream_.take_batch();
+  std::unique_ptr<Batch> batch;
+  if (reuses_batches_) batch = homes_[index]->take();
+  const bool is_new = batch == nullptr;
+  if (is_new) batch = stream_.take_batch();
   batch->outcome = outcome_;
-  batch->keep = plan_;
+  batch->keep = keep_ != nullptr ? keep_ : plan_;
+  if (reuses_batches_) batch->home = homes_[index];
   const i32 first = index == 0 ? 0 : plan_->batch_ends[index - 1], last = plan_->batch_ends[index];
   if (index == 0) add_tickets(*batch);
-  for (i32 i = first; i < last; ++i) {
-    add_command(*batch, static_cast<size_t>(i));
-    const Step& step = plan_->steps[static_cast<size_t>(i)];
-    for (int k = 0; k < step.outputs.size(); ++k) bytes_written_[index] += output_bytes(step, k);
+  if (!is_new) {
+    fill_again(*batch, index);
+  } else {
+    if (count_ > 0) sources_[index].clear();
+    for (i32 i = first; i < last; ++i) add_command(*batch, static_cast<size_t>(i), index);
+    if (reuses_batches_) {
+      batch->addresses = addresses_;
+      index_operands(index);
+    }
+  }
+  batch->filled_at = count_;
+  if (has_new_sizes_ || is_new) {
+    bytes_written_[index] = 0;
+    for (i32 i = first; i < last; ++i) {
+      const Step& step = plan_->steps[static_cast<size_t>(i)];
+      for (int k = 0; k < step.outputs.size(); ++k) bytes_written_[index] += output_bytes(step, k);
+    }
   }
   return batch;
+}
+
+// A batch that was filled for an earlier evaluation: what changed since then is made anew, everything else
+// only gets this run's addresses.
+void Run::fill_again(Batch& batch, size_t index) {
+  const i32 first = index == 0 ? 0 : plan_->batch_ends[index - 1], last = plan_->batch_ends[index];
+  const auto again = [&](i32 i) {
+    if (i < first || i >= last || changed_at_[static_cast<size_t>(i)] <= batch.filled_at) return;
+    Command& c = batch.commands[static_cast<size_t>(i - first)];
+    set_command(batch, c, static_cast<size_t>(i), &sources_[index][c.first_operand]);
+  };
+  set_addresses(batch, index);
+  if (count_ - batch.filled_at < kRecent) {
+    for (u64 n = batch.filled_at + 1; n <= count_; ++n) {
+      for (const i32 i : recent_[n % kRecent]) again(i);
+    }
+  } else {
+    for (i32 i = first; i < last; ++i) again(i);
+  }
+  for (const i32 i : reads_varying_) {
+    if (i < first || i >= last) continue;
+    Command& c = batch.commands[static_cast<size_t>(i - first)];
+    c.foreign = 0;
+    add_all_foreign(batch, c, static_cast<size_t>(i));
+  }
 }
 
 // What the run comes after on other streams: the writers of what it reads, and, where it writes over
@@ -210,95 +427,178 @@ void Run::add_tickets(Batch& batch) const {
     if (t.value == 0 || t.stream == stream_.id() || stream_.reached(t)) return;
     if (std::find(batch.after.begin(), batch.after.end(), t) == batch.after.end()) batch.after.push_back(t);
   };
-  for (const Tensor& leaf : s_.leaves) add({static_cast<StreamId>(leaf->value.stream), leaf->value.ready});
-  for (const StepMemory& memory : memory_) {
-    if (memory.kept) add({static_cast<StreamId>(memory.kept->value.stream), memory.kept->value.ready});
-  }
-  for (const SnapshotItem& item : s_.items) {
-    if (!item.overwrites || !is_leaf(item.base)) continue;
+  const auto add_leaf = [&](const Tensor& leaf) {
+    add({static_cast<StreamId>(leaf->value.stream), leaf->value.ready});
+  };
+  const auto add_item = [&](const SnapshotItem& item) {
+    if (!item.overwrites || !is_leaf(item.base)) return;
     for (const Ticket use : buffer_of(item.base)->uses()) add(use);
+  };
+  if (changes_ != nullptr) {
+    for (const i32 leaf : changes_->varying_leaves) add_leaf(s_.leaves[static_cast<size_t>(leaf)]);
+    for (const i32 item : changes_->in_place_items) add_item(s_.items[static_cast<size_t>(item)]);
+  } else {
+    for (const Tensor& leaf : s_.leaves) add_leaf(leaf);
+    for (const SnapshotItem& item : s_.items) add_item(item);
+  }
+  for (size_t i = 0; i < plan_->steps.size(); ++i) {
+    if (plan_->steps[i].may_be_kept && memory_[i].kept) add_leaf(memory_[i].kept);
   }
 }
 
-void Run::add_command(Batch& batch, size_t index) {
+void Run::add_command(Batch& batch, size_t index, size_t number) {
   const Step& step = plan_->steps[index];
-  const Node& node = node_of(step);
   Command& c = batch.commands.emplace_back();
   c.op = step.op;
   c.kernel = step.kernel;
   c.first_operand = static_cast<u32>(batch.operands.size());
+  c.inputs = static_cast<u8>(step.inputs.size());
+  c.outputs = static_cast<u8>(step.outputs.size());
   c.attrs = static_cast<u32>(batch.attrs.size());
   c.first_access = static_cast<u32>(batch.accesses.size());
-  c.first_foreign = static_cast<u32>(batch.foreign.size());
   c.step = static_cast<i32>(index);
   c.producers = step.producers;
+  const size_t operands = c.inputs + size_t{c.outputs};
+  batch.operands.resize(batch.operands.size() + operands);
+  batch.attrs.emplace_back();
+  if (count_ > 0) {
+    sources_[number].resize(batch.operands.size());
+    set_command(batch, c, index, &sources_[number][c.first_operand]);
+  } else {
+    std::array<OperandSource, kMaxInputs + kMaxOutputs> sources;
+    set_command(batch, c, index, sources.data());
+  }
+  add_all_foreign(batch, c, index);
+  if (device_.wants_accesses() && !c.is_skipped) add_accesses(batch, c, index);
+}
+
+// What depends on sizes, scalars and memory.
+void Run::set_command(Batch& batch, Command& c, size_t index, OperandSource* sources) {
+  const Step& step = plan_->steps[index];
+  const Node& node = node_of(step);
   c.origin = node.origin;
   c.sequence = node.sequence;
-  if (memory_[index].kept) {
-    c.is_skipped = true;
+  c.is_skipped = static_cast<bool>(memory_[index].kept);
+  for (int k = 0; k < c.inputs + c.outputs; ++k) sources[k] = {};
+  if (c.is_skipped) {
+    ++skipped_;
     return;
   }
-  for (const StepInput& in : step.inputs) add_input(batch, c, in);
-  for (int k = 0; k < step.outputs.size(); ++k) add_output(batch, c, step, index, k);
+  Operand* operand = &batch.operands[c.first_operand];
+  for (const StepInput& in : step.inputs) set_input(*operand++, *sources++, in);
+  for (int k = 0; k < step.outputs.size(); ++k) set_output(*operand++, *sources++, c, step, index, k);
+  Attrs& attrs = batch.attrs[c.attrs];
   switch (step.kind) {
     case Step::Kind::Fused:
-      batch.attrs.push_back(step.fused_attrs);
+      attrs = step.fused_attrs;
       break;
     case Step::Kind::Compute:
-      batch.attrs.push_back(node.attrs);
+      attrs = node.attrs;
       break;
     case Step::Kind::Copy:
-      batch.attrs.emplace_back();
+      attrs = {};
       break;
   }
 }
 
-void Run::add_input(Batch& batch, Command& c, const StepInput& in) {
-  Operand& o = batch.operands.emplace_back();
-  ++c.inputs;
-  const Buffer* buffer = nullptr;
-  i64 offset = 0;
-  const Outcome* run = outcome_.get();  // whose step computes what is read
-  i32 writer = -1;
+void Run::set_input(Operand& o, OperandSource& from, const StepInput& in) const {
   if (in.from == StepInput::From::Step) {
-    const StepMemory& memory = memory_[static_cast<size_t>(in.index)];
     o.dtype = plan_->steps[static_cast<size_t>(in.index)].outputs[0].dtype;
     o.dims = shape_of(in);
     o.strides = contiguous_strides(o.dims);
-    buffer = memory.outputs[0].get();
-    writer = in.index;
-    if (memory.kept) {
-      add_foreign(batch, c, memory.kept->value);
-      run = memory.kept->value.outcome.get(), writer = memory.kept->value.step;
-    }
+    from.base = number_of_output(in.index, 0);
   } else {
     const SourceRef ref = source_of(in);
     const Node& node = s_.node_of(ref);
     o.dtype = node.type.dtype;
     if (node.is_scalar) {
+      o.data = nullptr;
+      o.dims = {}, o.strides = {};
       o.constant = constant_bits(node);
       return;
     }
-    const View view = s_.view_of(ref);
-    o.dims = view.shape;
-    o.strides = view.strides;
-    offset = element_bytes(o.dtype, view.offset);
-    buffer = buffer_of(s_.base_of(ref)).get();
-    const SourceRef origin = is_leaf(ref) ? ref : plan_->origin_of_node[static_cast<size_t>(ref)];
-    if (is_leaf(origin)) {
-      const Placement& value = s_.node_of(origin).value;
-      add_foreign(batch, c, value);
-      run = value.outcome.get(), writer = value.step;
+    i64 offset = 0;
+    if (is_leaf(ref)) {
+      o.dims = node.type.shape;
+      o.strides = node.value.strides;
+      offset = node.value.offset;
     } else {
-      writer = plan_->writer_of_node[static_cast<size_t>(origin)];
+      const View& view = s_.items[static_cast<size_t>(ref)].view;
+      o.dims = view.shape;
+      o.strides = view.strides;
+      offset = view.offset;
     }
+    from = {number_of_base(s_.base_of(ref)), element_bytes(o.dtype, offset)};
   }
-  o.data = buffer->data() + offset;
-  if (!device_.wants_accesses()) return;
-  Access read = read_access(*buffer, o, offset);
-  read.run = run, read.step = writer;
-  batch.accesses.push_back(read);
-  ++c.accesses;
+  o.data = addresses_[static_cast<size_t>(from.base)] + from.offset;
+}
+
+void Run::set_output(Operand& o, OperandSource& from, Command& c, const Step& step, size_t index,
+                     int k) const {
+  o.dtype = step.outputs[k].dtype;
+  o.dims = output_shape(step, k);
+  o.strides = contiguous_strides(o.dims);
+  from.base = number_of_output(static_cast<i32>(index), k);
+  o.data = addresses_[static_cast<size_t>(from.base)];
+  if (step.outputs[k].slot == StepOutput::kInPlace)
+    c.appended = s_.items[static_cast<size_t>(step.node)].appended;
+}
+
+// The run and the step that compute what is read.
+std::pair<const Outcome*, i32> Run::writer_of(const StepInput& in) const {
+  if (in.from == StepInput::From::Step) {
+    const Tensor& kept = memory_[static_cast<size_t>(in.index)].kept;
+    if (kept) return {kept->value.outcome.get(), kept->value.step};
+    return {outcome_.get(), in.index};
+  }
+  const SourceRef ref = source_of(in);
+  const SourceRef origin = is_leaf(ref) ? ref : plan_->origin_of_node[static_cast<size_t>(ref)];
+  if (!is_leaf(origin)) return {outcome_.get(), plan_->writer_of_node[static_cast<size_t>(origin)]};
+  const Placement& value = s_.node_of(origin).value;
+  return {value.outcome.get(), value.step};
+}
+
+void Run::add_accesses(Batch& batch, Command& c, size_t index) const {
+  const Step& step = plan_->steps[index];
+  const auto add = [&](const Access& access) {
+    batch.accesses.push_back(access);
+    ++c.accesses;
+  };
+  const std::span<const Operand> inputs = batch.inputs_of(c), outputs = batch.outputs_of(c);
+  for (size_t k = 0; k < inputs.size(); ++k) {
+    const StepInput& in = step.inputs[static_cast<int>(k)];
+    if (inputs[k].data == nullptr) continue;
+    const bool is_step = in.from == StepInput::From::Step;
+    const Buffer& buffer = is_step ? *output_buffer(in.index, 0) : *buffer_of(s_.base_of(source_of(in)));
+    Access read = read_access(buffer, inputs[k], inputs[k].data - buffer.data());
+    std::tie(read.run, read.step) = writer_of(in);
+    add(read);
+  }
+  for (size_t k = 0; k < outputs.size(); ++k) {
+    const Operand& o = outputs[k];
+    const i64 bytes = element_bytes(o.dtype, o.numel());
+    const bool in_place = step.outputs[static_cast<int>(k)].slot == StepOutput::kInPlace;
+    const i64 first = !in_place || o.dims.empty() || o.dims[0] == 0 ? 0 : bytes / o.dims[0] * c.appended;
+    add({output_buffer(static_cast<i32>(index), static_cast<int>(k))->id(), first, bytes - first,
+         Access::Mode::Write});
+  }
+}
+
+// What other runs compute and this command reads.
+void Run::add_all_foreign(Batch& batch, Command& c, size_t index) const {
+  c.first_foreign = static_cast<u32>(batch.foreign.size());
+  if (c.is_skipped) return;
+  for (const StepInput& in : plan_->steps[index].inputs) {
+    if (in.from == StepInput::From::Step) {
+      const Tensor& kept = memory_[static_cast<size_t>(in.index)].kept;
+      if (kept) add_foreign(batch, c, kept->value);
+      continue;
+    }
+    const SourceRef ref = source_of(in);
+    if (s_.node_of(ref).is_scalar) continue;
+    const SourceRef origin = is_leaf(ref) ? ref : plan_->origin_of_node[static_cast<size_t>(ref)];
+    if (is_leaf(origin)) add_foreign(batch, c, s_.node_of(origin).value);
+  }
 }
 
 // A value that another run computes, and whose failure would be this command's.
@@ -310,25 +610,6 @@ void Run::add_foreign(Batch& batch, Command& c, const Placement& value) const {
   }
   batch.foreign.push_back({value.outcome, value.step});
   ++c.foreign;
-}
-
-void Run::add_output(Batch& batch, Command& c, const Step& step, size_t index, int k) {
-  Operand& o = batch.operands.emplace_back();
-  ++c.outputs;
-  o.dtype = step.outputs[k].dtype;
-  o.dims = output_shape(step, k);
-  o.strides = contiguous_strides(o.dims);
-  const Buffer& buffer = *memory_[index].outputs[k];
-  o.data = buffer.data();
-  const i64 bytes = element_bytes(o.dtype, o.numel());
-  i64 first = 0;
-  if (step.outputs[k].slot == StepOutput::kInPlace) {
-    c.appended = s_.items[static_cast<size_t>(step.node)].appended;
-    first = o.dims.empty() || o.dims[0] == 0 ? 0 : bytes / o.dims[0] * c.appended;
-  }
-  if (!device_.wants_accesses()) return;
-  batch.accesses.push_back({buffer.id(), first, bytes - first, Access::Mode::Write});
-  ++c.accesses;
 }
 
 // --- afterwards ---
@@ -364,7 +645,7 @@ void Run::keep_conversions() {
     const SourceRef ref = source_of(step.inputs[0]);
     const Ticket ticket = tickets_[batch_of(static_cast<i32>(i))];
     const TensorType type{step.outputs[0].dtype, output_shape(step, 0)};
-    Placement p{memory_[i].outputs[0], contiguous_strides(type.shape), 0};
+    Placement p{output_buffer(static_cast<i32>(i), 0), contiguous_strides(type.shape), 0};
     p.stream = static_cast<u32>(ticket.stream), p.ready = ticket.value;
     p.step = static_cast<i32>(i), p.outcome = outcome_;
     Node& leaf = const_cast<Node&>(s_.node_of(s_.base_of(ref)));
@@ -372,19 +653,32 @@ void Run::keep_conversions() {
   }
 }
 
-void Run::note_uses(Ticket last) const {
-  if (last.value == 0) return;
-  for (const Tensor& leaf : s_.leaves) {
+void Run::note_uses() {
+  const Ticket last = tickets_.back();
+  const auto note = [last](const Tensor& leaf) {
     if (leaf->value.buffer) leaf->value.buffer->note_use(last);
+  };
+  if (changes_ != nullptr && !device_.wants_accesses()) {  // the others are kept by the batches
+    for (const i32 leaf : changes_->varying_leaves) note(s_.leaves[static_cast<size_t>(leaf)]);
+  } else {
+    for (const Tensor& leaf : s_.leaves) note(leaf);
   }
-  for (const StepMemory& memory : memory_) {
-    for (const auto& buffer : memory.outputs) buffer->note_use(last);
+  for (const auto& slot : slots_) slot->note_use(last);
+  for (const auto& [step, k] : own_outputs_) memory_[static_cast<size_t>(step)].outputs[k]->note_use(last);
+  keep_conversions();
+}
+
+void Run::let_go() {
+  changes_ = nullptr;
+  slots_.clear();
+  for (const auto& [step, k] : own_outputs_) memory_[static_cast<size_t>(step)].outputs[k].reset();
+  for (size_t i = 0; i < memory_.size(); ++i) {
+    if (plan_->steps[i].may_be_kept) memory_[i].kept = {};
   }
 }
 
 void Run::settle() {
-  note_uses(tickets_.empty() ? Ticket{} : tickets_.back());  // views alone take no steps
-  keep_conversions();
+  note_uses();
   std::vector<Tensor> keep;  // nodes must not die while the list of items is walked
   keep.reserve(s_.items.size());
   for (size_t i = 0; i < s_.items.size(); ++i) {

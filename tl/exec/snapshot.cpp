@@ -61,28 +61,41 @@ class LeafNumbers {
   size_t used_ = 0;
 };
 
-// Works out where values lie. Counts how often each node and leaf is held from inside of the snapshot.
+}  // namespace
+
+// Works out where values lie. Counts how often each node and leaf is read from inside of the snapshot;
+// `nodes_hold`: and held, by the nodes.
 class Placer {
  public:
-  Placer(Snapshot& s, std::vector<u32> node_holds, std::vector<u32> leaf_holds, bool may_overwrite)
+  Placer(Snapshot& s, std::vector<u32> node_holds, std::vector<u32> leaf_holds, bool may_overwrite,
+         bool nodes_hold = true)
       : s_(s),
         node_holds_(std::move(node_holds)),
         leaf_holds_(std::move(leaf_holds)),
-        may_overwrite_(may_overwrite) {}
+        may_overwrite_(may_overwrite),
+        nodes_hold_(nodes_hold) {}
 
   void run() {
     s_.key.reserve(s_.items.size() * 5);
     for (size_t i = 0; i < s_.items.size(); ++i) {
       SnapshotItem& item = s_.items[i];
       item.external = item.node->references.load(std::memory_order_acquire) > node_holds_[i];
-      place(item, static_cast<i32>(i));
-      add_to_key(item, static_cast<i64>(i));
+      place(static_cast<i32>(i));
     }
+    make_key();
   }
 
- private:
-  void place(SnapshotItem& item, SourceRef self) {
+  void make_key() {
+    s_.key.clear();
+    for (size_t i = 0; i < s_.items.size(); ++i) add_to_key(s_.items[i], static_cast<i64>(i));
+  }
+
+  void place(SourceRef self) {
+    SnapshotItem& item = s_.items[static_cast<size_t>(self)];
     const Node& node = *item.node;
+    item.alias = item.in_place = item.overwrites = false;
+    item.compliant = item.same_shape = 0;
+    item.appended = 0;
     item.base = self;
     item.view = {node.type.shape, contiguous_strides(node.type.shape), 0};
     if (node.op->kind == OpKind::View) {
@@ -108,6 +121,17 @@ class Placer {
     }
   }
 
+  u64 facts(SourceRef self) const {
+    const SnapshotItem& item = s_.items[static_cast<size_t>(self)];
+    const TensorType& type = item.node->type;
+    const u64 flags = static_cast<u64>(item.alias) | static_cast<u64>(item.external) << 1 |
+                      static_cast<u64>(item.in_place) << 2 | static_cast<u64>(item.overwrites) << 3;
+    return static_cast<u64>(type.dtype) | flags << 8 | static_cast<u64>(type.rank()) << 12 |
+           static_cast<u64>(item.compliant) << 16 | static_cast<u64>(item.same_shape) << 24 |
+           static_cast<u64>(item.inputs.size()) << 32;
+  }
+
+ private:
   // Nobody but item `self` will look at the memory of its input 0: neither from outside, nor an item after
   // it.
   bool is_last_holder(SourceRef self, SourceRef input) const {
@@ -116,7 +140,8 @@ class Placer {
     if (is_leaf(base)) {
       const size_t number = static_cast<size_t>(~base);
       const Tensor& leaf = s_.leaves[number];
-      if (leaf->references.load(std::memory_order_acquire) != leaf_holds_[number] + 1) return false;
+      const u32 held = nodes_hold_ ? leaf_holds_[number] : 0;
+      if (leaf->references.load(std::memory_order_acquire) != held + 1) return false;
       const auto granted = std::count_if(s_.granted.begin(), s_.granted.end(),
                                          [&](const auto& g) { return g.buffer == leaf->value.buffer; });
       if (leaf->value.buffer.use_count() != 1 + granted) return false;
@@ -184,12 +209,8 @@ class Placer {
 
   void add_to_key(const SnapshotItem& item, i64 self) {
     const Node& node = *item.node;
-    const u64 flags = static_cast<u64>(item.alias) | static_cast<u64>(item.external) << 1 |
-                      static_cast<u64>(item.in_place) << 2 | static_cast<u64>(item.overwrites) << 3;
     s_.key.push_back(reinterpret_cast<u64>(node.op));
-    s_.key.push_back(static_cast<u64>(node.type.dtype) | flags << 8 |
-                     static_cast<u64>(node.type.rank()) << 12 | static_cast<u64>(item.compliant) << 16 |
-                     static_cast<u64>(item.same_shape) << 24 | static_cast<u64>(item.inputs.size()) << 32);
+    s_.key.push_back(facts(static_cast<SourceRef>(self)));
     if (node.op->kind == OpKind::Output) s_.key.push_back(static_cast<u64>(node.attrs.int_at(0)));
     for (const SourceRef input : item.inputs) {
       const Node& source = s_.node_of(input);
@@ -202,8 +223,10 @@ class Placer {
 
   Snapshot& s_;
   const std::vector<u32> node_holds_, leaf_holds_;
-  const bool may_overwrite_;
+  const bool may_overwrite_, nodes_hold_;
 };
+
+namespace {
 
 // The failure of something it reads, or null.
 FailurePtr failed_input(const Node& node) {
@@ -238,6 +261,27 @@ void Snapshot::undo_grants() {
   for (auto it = granted.rbegin(); it != granted.rend(); ++it)
     it->buffer->claim(it->used_after, it->used_before);
   granted.clear();
+}
+
+static std::unique_ptr<Placer> placer_of(Snapshot& s) {
+  std::vector<u32> nodes(s.items.size(), 0), leaves(s.leaves.size(), 0);
+  for (const SnapshotItem& item : s.items) {
+    for (const SourceRef in : item.inputs)
+      ++(is_leaf(in) ? leaves[static_cast<size_t>(~in)] : nodes[static_cast<size_t>(in)]);
+  }
+  return std::make_unique<Placer>(s, std::move(nodes), std::move(leaves), true, false);
+}
+
+SnapshotPlacer::SnapshotPlacer(Snapshot& snapshot) : placer_(placer_of(snapshot)) {}
+SnapshotPlacer::~SnapshotPlacer() = default;
+void SnapshotPlacer::place(SourceRef item) {
+  placer_->place(item);
+}
+u64 SnapshotPlacer::facts(SourceRef item) const {
+  return placer_->facts(item);
+}
+void SnapshotPlacer::make_key() {
+  placer_->make_key();
 }
 
 void fail_node(Node& node, FailurePtr failure) {

@@ -2,6 +2,7 @@
 // each value lies in memory as far as that is known before planning. Its key says which plan fits.
 #pragma once
 
+#include <memory>
 #include <vector>
 
 #include "tl/device/device.h"
@@ -54,6 +55,23 @@ struct Snapshot {
 // that depend on a failed one have failed with it, and are not part of it. Without `may_overwrite` every
 // value keeps its memory to the end.
 Snapshot take_snapshot(Recorder& recorder, std::span<const Tensor> roots, bool may_overwrite = true);
+
+class Placer;
+
+// Works out where the values of a snapshot's items lie, one at a time and as often as something has changed:
+// for graphs that are evaluated again (tl/exec/trace.h). Which items are external is the caller's to say.
+class SnapshotPlacer {
+ public:
+  explicit SnapshotPlacer(Snapshot& snapshot);
+  ~SnapshotPlacer();
+  void place(SourceRef item);
+  // What the plan key says of it.
+  u64 facts(SourceRef item) const;
+  void make_key();
+
+ private:
+  std::unique_ptr<Placer> placer_;
+};
 
 // `node` and whatever of the recorder's pending nodes depends on it cannot be computed.
 void fail_node(Node& node, FailurePtr failure);

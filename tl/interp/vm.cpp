@@ -55,6 +55,9 @@ Vm::Vm(const Program& program, lang::Host& host, TaskPool& tasks, TaskRecord* se
   static const std::atomic<bool> no{false};
   interrupts_ = host.interrupts != nullptr ? host.interrupts : &never;
   stop_ = host.stop != nullptr ? host.stop : &no;
+  const ExecOptions& options = host.executor.options();
+  replays_ = options.replay && !options.eager && options.checksums_path.empty();
+  traces_.resize(program.protos.size());
 }
 
 Vm::~Vm() {
@@ -105,14 +108,18 @@ Result<Value> Vm::run_proto(int index) {
   // Register 0 of a frame in front receives the result.
   base->clear();
   if (!enter(proto, base + 1, 0, 0, nullptr)) return error_;
-  if (!execute(depth)) return error_;
-  return std::move(*base);
+  Value result;
+  if (!execute(depth, result)) return error_;
+  return result;
 }
 
 Result<Value> Vm::call_back(const Value& function, std::span<const Value> args) {
   constexpr int kMaxNativeDepth = 100;
-  if (const auto* builtin = function.get_if<lang::BuiltinRef>())
+  if (const auto* builtin = function.get_if<lang::BuiltinRef>()) {
+    if (tracer_ != nullptr && builtin->builtin.op == nullptr)
+      tracer_->abort(fmt::format("{} is called by another builtin", builtin->builtin.name));
     return call_positional(builtin->builtin, ctx_, args);
+  }
   const auto* closure = function.get_if<lang::Function>();
   if (closure == nullptr) return fail(Code::BadProgram, "{} cannot be called", type_name(function));
   const Proto& proto = *static_cast<const Proto*>(closure->code);
@@ -134,12 +141,13 @@ Result<Value> Vm::call_back(const Value& function, std::span<const Value> args) 
   for (size_t i = 0; i < args.size(); ++i) base[1 + i] = args[i];
   if (!enter(proto, base + 1, args.size(), 0, closure, function)) return error_;
   const Span span = ctx_.span;
+  Value result;
   ++native_depth_;
-  const bool done = execute(depth);
+  const bool done = execute(depth, result);
   --native_depth_;
   ctx_.span = span;
   if (!done) return error_;
-  return std::move(*base);
+  return result;
 }
 
 bool Vm::fail_unset(size_t global) {
@@ -219,7 +227,8 @@ Value* list_item(const Value& object, const Value& at) {
   } while (false)
 
 // Longer than a screen because it is the dispatch loop: what must be fast is inline, the rest is one call.
-bool Vm::execute(size_t depth) {
+template <bool kTracing>
+bool Vm::run_loop(size_t depth, Value& result) {
   const Proto* proto;
   const Instr* code;
   const Instr* pc;
@@ -233,6 +242,11 @@ enter_frame:
   constants = frames_.back().constants;
   while (true) {
     const Instr& i = *pc++;
+    if constexpr (kTracing) {
+      if (tracer_->visit(i, base, *proto, frames_.back().closure,
+                         proto->spans[static_cast<size_t>(pc - code) - 1]))
+        continue;
+    }
     switch (i.op) {
       case Op::LoadConstant:
         base[i.a] = constants[i.wide()];
@@ -405,8 +419,13 @@ enter_frame:
 
       case Op::CallFn: {
         const CallSite& site = proto->calls[i.long_b()];
-        TL_SLOW(enter(*program_.protos[static_cast<size_t>(site.function)], base + i.c, site.count, i.a,
-                      nullptr));
+        const Proto& callee = *program_.protos[static_cast<size_t>(site.function)];
+        if (replays_ && !traces_[callee.index].is_off) [[unlikely]] {
+          bool is_done = false;
+          TL_SLOW(call_traced(callee, base + i.c, site.count, base[i.a], is_done));
+          if (is_done) break;
+        }
+        TL_SLOW(enter(callee, base + i.c, site.count, i.a, nullptr));
         goto enter_frame;
       }
       case Op::CallBuiltin: {
@@ -421,14 +440,14 @@ enter_frame:
         TL_SLOW(call_value(proto->calls[i.long_b()], base + i.c, i.a));
         goto enter_frame;
       case Op::Return: {
-        Value result = std::move(base[i.a]);
+        Value returned = std::move(base[i.a]);
         const u16 dst = frames_.back().dst;
         unwind(frames_.size() - 1);
         if (frames_.size() == depth) {
-          base[-1] = std::move(result);
+          result = std::move(returned);
           return true;
         }
-        frames_.back().base[dst] = std::move(result);
+        frames_.back().base[dst] = std::move(returned);
         goto enter_frame;
       }
 
@@ -498,6 +517,10 @@ failed:
   }
   unwind(depth);
   return false;
+}
+
+bool Vm::execute(size_t depth, Value& result) {
+  return tracer_ != nullptr ? run_loop<true>(depth, result) : run_loop<false>(depth, result);
 }
 
 }  // namespace tl::interp

@@ -6,6 +6,7 @@
 
 #include "tl/builtins/task.h"
 #include "tl/interp/interp.h"
+#include "tl/interp/tracer.h"
 
 namespace tl::interp {
 
@@ -40,7 +41,9 @@ class Vm {
   };
 
   // Until frames_ is down to `depth`; false: error_ says why.
-  bool execute(size_t depth);
+  bool execute(size_t depth, Value& result);
+  template <bool kTracing>
+  bool run_loop(size_t depth, Value& result);
   bool enter(const Proto& proto, Value* base, size_t given, u16 dst, const lang::Function* closure,
              Value keep = {});
   bool call_method(const CallSite& site, Value* args, u16 dst);
@@ -52,6 +55,20 @@ class Vm {
   bool arrange_named(const Proto& proto, const std::vector<std::string>& names, Value* args, size_t count,
                      size_t& given);
   Result<Value> call_back(const Value& function, std::span<const Value> args);
+
+  // vm_replay.cpp: calls that were traced, and the tracing of others.
+  struct FunctionTraces {
+    bool is_off = false;  // not worth it, or impossible
+    u32 calls = 0, hits = 0, misses = 0, failures = 0;
+    std::vector<std::unique_ptr<TracedCall>> variants;
+  };
+  bool call_traced(const Proto& proto, Value* args, size_t given, Value& out, bool& is_done);
+  bool trace_call(const Proto& proto, Value* args, size_t given, Value& out);
+  // False: it does not fit, or error_ is set.
+  bool replay(TracedCall& call, Value* args, Value& out);
+  bool find_places(const TracedCall& call, Value* args);
+  bool fits_place(const Place& place, const Value& found);
+  Value build(const TracedCall& call, i32 part, std::span<const Tensor> outputs) const;
 
   // vm_tasks.cpp
   Result<Value> spawn(const Value& function, std::span<const Value> args);
@@ -120,6 +137,13 @@ class Vm {
   const lang::Interrupts* interrupts_;
   const std::atomic<bool>* stop_;
   int native_depth_ = 0;  // natives that are calling functions back
+  bool replays_ = false;
+  std::vector<FunctionTraces> traces_;  // by Program::protos
+  std::unique_ptr<Tracer> tracer_;      // of the call that is being traced
+  // Of the call that is being replayed.
+  std::vector<const Value*> found_;
+  std::vector<Tensor*> found_tensors_;  // in caches
+  std::vector<i64> given_;
 };
 
 // Empties the operands of `i` that are its temporaries.

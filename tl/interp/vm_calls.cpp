@@ -7,7 +7,9 @@ using lang::ObjectKind;
 
 bool Vm::call_native(const Builtin& builtin, std::span<Value> args, Value* dst) {
   Value result;
-  const bool done = take(call_builtin(builtin, ctx_, args), result);
+  const bool is_known = tracer_ != nullptr && tracer_->call(builtin, args, result);
+  const bool done = is_known || take(call_builtin(builtin, ctx_, args), result);
+  if (tracer_ != nullptr) tracer_->after_call();
   for (Value& arg : args) arg.clear();
   *dst = std::move(result);
   return go_on() && done;  // it may have waited, and failed because it was interrupted

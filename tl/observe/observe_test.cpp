@@ -14,7 +14,7 @@
 #include "tl/observe/place.h"
 #include "tl/observe/profile.h"
 #include "tl/observe/sampling_log.h"
-#include "tl/observe/trace.h"
+#include "tl/observe/timeline.h"
 #include "tl/ops/ops.h"
 
 namespace tl {
@@ -54,7 +54,7 @@ class Observe : public testing::Test {
   LoopDevice device;
   CommandObservers commands;
   ExecObservers execs;
-  std::unique_ptr<Trace> trace;  // observers outlive the executor
+  std::unique_ptr<Timeline> trace;  // observers outlive the executor
   Profile profile{device, files};
 
  private:
@@ -135,7 +135,7 @@ TEST_F(Observe, CommandsSideBySideShareTheTime) {
 TEST_F(Observe, ATraceIsJsonThatPerfettoReads) {
   const std::string path =
       (std::filesystem::temp_directory_path() / ("tl_trace_" + std::to_string(getpid()))).string();
-  trace = std::move(Trace::create(path, files)).value();
+  trace = std::move(Timeline::create(path, files)).value();
   commands.add(trace.get());
   execs.add(trace.get());
   wait(op(op_softmax, {ones({2, 3}, span("x @ y"))}, Attrs().with_int(-1), span("a +  1")));
@@ -170,7 +170,7 @@ TEST_F(Observe, ATraceIsJsonThatPerfettoReads) {
 TEST_F(Observe, CommandsOfAStreamThatOverlapLieOnTracksOfTheirOwn) {
   const std::string path =
       (std::filesystem::temp_directory_path() / ("tl_lanes_" + std::to_string(getpid()))).string();
-  trace = std::move(Trace::create(path, files)).value();
+  trace = std::move(Timeline::create(path, files)).value();
   Batch batch;
   const Operand none{.data = nullptr, .dtype = DType::F32, .dims = {}, .strides = {}};
   batch.add(op_exp, op_exp.reference, {}, {&none, 1});

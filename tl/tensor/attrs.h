@@ -32,6 +32,13 @@ class Attrs {
     return *this;
   }
 
+  // Others at a place that is there already.
+  void set_int(int i, i64 v) {
+    TL_DCHECK(i < count_, "attribute {} of {}", i, count_);
+    scalars_[static_cast<size_t>(i)] = static_cast<u64>(v);
+  }
+  void set_item(int i, i64 v) { extra_mutable().ints.at(static_cast<size_t>(i)) = v; }
+
   int count() const { return count_; }
   i64 int_at(int i) const { return static_cast<i64>(raw(i)); }
   double float_at(int i) const { return std::bit_cast<double>(raw(i)); }

@@ -100,6 +100,7 @@ Tensor Recorder::add(const OpDef& op, TensorType type, std::span<const Tensor> i
   (tail_ != nullptr ? tail_->next : head_) = &node;
   tail_ = &node;
   ++pending_;
+  if (observer_ != nullptr && op.infer_outputs == nullptr) observer_->recorded(node);
   return result;
 }
 
@@ -131,6 +132,7 @@ Result<std::vector<Tensor>> Recorder::record_all(const OpDef& op, std::span<cons
   const Tensor whole = add(op, all[0], inputs, std::move(attrs), origin);
   if (op.infer_outputs == nullptr) return std::vector<Tensor>{whole};
   whole->output_types = std::make_unique<OutputTypes>(all);
+  if (observer_ != nullptr) observer_->recorded(*whole.node());
   std::vector<Tensor> outputs;
   for (int i = 0; i < all.size(); ++i) {
     outputs.push_back(add(op_output, all[i], {&whole, 1}, Attrs().with_int(i), origin));

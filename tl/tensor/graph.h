@@ -109,6 +109,16 @@ struct Node {
   ~Node();
 };
 
+// Is told what a thread does with its tensors, while a function is traced (tl/interp/tracer.h).
+class RecordObserver {
+ public:
+  virtual ~RecordObserver() = default;
+  virtual void recorded(const Node& node) = 0;
+  virtual void made(const Tensor& constant) = 0;  // of numbers that the host knows
+  virtual void materialised(const Tensor& scalar, const Tensor& in_memory) = 0;
+  virtual void looked() = 0;  // somebody waits for numbers, or asks for memory to write
+};
+
 // The pending nodes of one thread, oldest first. Nodes nobody holds any more leave by themselves.
 class Recorder {
  public:
@@ -129,6 +139,11 @@ class Recorder {
 
   // What is recorded while this is on keeps its inputs after evaluation. Gives what it was.
   bool keep_inputs(bool on) { return std::exchange(keeps_inputs_, on); }
+  bool keeps_inputs() const { return keeps_inputs_; }
+
+  // Gives who was there before.
+  RecordObserver* set_observer(RecordObserver* observer) { return std::exchange(observer_, observer); }
+  RecordObserver* observer() const { return observer_; }
 
   // The generator of random numbers: a seed and a position, drawn when a node is recorded.
   struct Generator {
@@ -149,6 +164,7 @@ class Recorder {
   i64 pending_ = 0;
   u64 sequence_ = 0;
   bool keeps_inputs_ = false;
+  RecordObserver* observer_ = nullptr;
   Generator generator_;
 };
 

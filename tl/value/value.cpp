@@ -4,6 +4,8 @@
 
 namespace tl::lang {
 
+thread_local constinit u32 Object::current_birth = 0;
+
 void destroy(Object* object) {
   thread_local std::vector<Object*> dead;
   thread_local bool draining = false;

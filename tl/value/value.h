@@ -35,12 +35,16 @@ enum class ObjectKind : u8 {
 };
 
 struct Object {
-  explicit Object(ObjectKind k) : kind(k) {}
+  explicit Object(ObjectKind k) : kind(k), birth(current_birth) {}
   Object(const Object&) = delete;
   virtual ~Object() = default;
 
   u32 references = 0;
   const ObjectKind kind;
+  // The trace (tl/interp/tracer.h) under which it was made; 0: none. What is older than a function's call is
+  // its caller's.
+  const u32 birth : 24;
+  static thread_local constinit u32 current_birth;
 };
 
 // Deletes an object nobody refers to; a long chain of objects is freed without recursion.
@@ -61,10 +65,11 @@ class Value {
     return v;
   }
 
-  Value(const Value& other) : bits_(other.bits_), tag_(other.tag_) {
+  Value(const Value& other) : bits_(other.bits_), tag_(other.tag_), symbol_(other.symbol_) {
     if (tag_ == Tag::Object) ++object_->references;
   }
-  Value(Value&& other) noexcept : bits_(other.bits_), tag_(std::exchange(other.tag_, Tag::Empty)) {}
+  Value(Value&& other) noexcept
+      : bits_(other.bits_), tag_(std::exchange(other.tag_, Tag::Empty)), symbol_(other.symbol_) {}
   Value& operator=(const Value& other) {
     Value copy(other);
     swap(copy);
@@ -80,9 +85,10 @@ class Value {
   void swap(Value& other) noexcept {
     std::swap(bits_, other.bits_);
     std::swap(tag_, other.tag_);
+    std::swap(symbol_, other.symbol_);
   }
   // Assignments of scalars for the interpreter's inner loop.
-  void set(i64 v) { release(), int_ = v, tag_ = Tag::Int; }
+  void set(i64 v) { release(), int_ = v, tag_ = Tag::Int, symbol_ = 0; }
   void set(f64 v) { release(), float_ = v, tag_ = Tag::Float; }
   void set(bool v) { release(), bits_ = v ? 1 : 0, tag_ = Tag::Bool; }
   void clear() { release(), tag_ = Tag::Empty; }
@@ -104,6 +110,9 @@ class Value {
   bool as_bool() const { return bits_ != 0; }
   tl::DType as_dtype() const { return static_cast<tl::DType>(bits_); }
   Object* object() const { return object_; }
+  // Which int of the trace under way this int is (tl/interp/tracer.h); anything while there is none.
+  u32 symbol() const { return symbol_; }
+  void set_symbol(u32 symbol) { symbol_ = symbol; }
   f64 number() const { return is_int() ? static_cast<f64>(int_) : float_; }
 
   template <typename T>
@@ -127,6 +136,7 @@ class Value {
     Object* object_;
   };
   Tag tag_;
+  u32 symbol_ = 0;
 };
 static_assert(sizeof(Value) == 16);
 

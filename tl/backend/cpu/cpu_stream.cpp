@@ -74,7 +74,7 @@ Ticket StreamState::enqueue(std::unique_ptr<Batch> batch, std::shared_ptr<const 
   {
     const std::lock_guard lock(mutex_);
     ticket.value = ++submitted_;
-    if (then == Then::Waits && !running_ && may_start(*batch)) {
+    if (then == Then::Waits && !running_ && may_start(*batch, ticket.value)) {
       here = running_ = true;
     } else {
       queue_.push_back({std::move(batch), std::move(groups), ticket.value});
@@ -117,8 +117,11 @@ bool StreamState::compute_here(Batch& batch, const Groups& groups) {
 }
 
 void StreamState::cancel() {
-  const std::lock_guard lock(mutex_);
-  cancelled_.store(submitted_, std::memory_order_relaxed);
+  {
+    const std::lock_guard lock(mutex_);
+    cancelled_.store(submitted_, std::memory_order_relaxed);
+  }
+  poke();  // what waits for another stream waits no more
 }
 
 CommandStream::Running StreamState::running() const {
@@ -194,7 +197,9 @@ void StreamState::end_group() {
   active_.clear();
 }
 
-bool StreamState::may_start(const Batch& batch) const {
+// A cancelled batch touches nothing, so it need not wait for anybody.
+bool StreamState::may_start(const Batch& batch, u64 value) const {
+  if (value <= cancelled_.load(std::memory_order_relaxed)) return true;
   return std::all_of(batch.after.begin(), batch.after.end(),
                      [](Ticket t) { return Timelines::instance().reached(t); });
 }
@@ -215,7 +220,7 @@ bool StreamState::start_batch() {
     return false;
   }
   parked_ = true;  // before looking: a ticket reached in between pokes us
-  if (!may_start(*queue_.front().batch)) return false;
+  if (!may_start(*queue_.front().batch, queue_.front().value)) return false;
   parked_ = false;
   current_ = std::move(queue_.front());
   queue_.pop_front();
@@ -227,7 +232,7 @@ void StreamState::poke() {
   {
     const std::lock_guard lock(mutex_);
     if (!parked_) return;
-    if (!may_start(*queue_.front().batch)) return;
+    if (!may_start(*queue_.front().batch, queue_.front().value)) return;
     parked_ = false;
   }
   advance();

@@ -40,42 +40,51 @@ Operand operand(double* data, const Dims& dims, const Strides& strides) {
 
 class Reference : public testing::Test {
  protected:
-  Command command(const OpDef& op) {
-    Command c;
-    c.op = &op;
-    c.kernel = &device->kernel(op);
-    c.output = operand(out, {2}, {1});
-    return c;
+  Command& add(const OpDef& op, std::span<const Operand> inputs = {}, Attrs attrs = {}) {
+    const Operand to = operand(out, {2}, {1});
+    return batch->add(op, device->kernel(op), inputs, {&to, 1}, std::move(attrs));
+  }
+  // Runs what was added; its outcome.
+  std::shared_ptr<Outcome> run() {
+    auto outcome = batch->outcome = std::make_shared<Outcome>();
+    const PreparedId plan = *stream->prepare(Order::chain(batch->commands.size()));
+    const Ticket done = *stream->replay(plan, std::move(batch), Then::GoesOn);
+    EXPECT_TRUE(stream->wait(done));
+    batch = stream->take_batch();
+    return outcome;
   }
   std::unique_ptr<Device> device = create_device(0);
   std::unique_ptr<CommandStream> stream = device->create_stream();
+  std::unique_ptr<Batch> batch = stream->take_batch();
   double out[2] = {0, 0};
 };
 
 TEST_F(Reference, RunsThePlainLoopOverAllUnits) {
   double x[6] = {1, 2, 3, 4, 5, 6};
-  Command sum = command(kSum);
-  sum.inputs.push_back(operand(x, {2, 3}, {1, 2}));  // a transposed view
-  sum.attrs.with_float(10);
-  const Ticket done = *stream->submit({sum, command(kDouble)});
-  ASSERT_TRUE(stream->wait(done).ok());
+  const Operand transposed = operand(x, {2, 3}, {1, 2});
+  add(kSum, {&transposed, 1}, Attrs().with_float(10));
+  add(kDouble);
+  EXPECT_FALSE(run()->any_failed());
   EXPECT_EQ(out[0], 180);
   EXPECT_EQ(out[1], 240);
 }
 
-TEST_F(Reference, AFailingKernelNamesItsOp) {
-  Command bad = command(kRefuse);
-  bad.appended = 5;
-  const Ticket done = *stream->submit({bad, command(kDouble)});
-  const Result<void> waited = stream->wait(done);
-  ASSERT_FALSE(waited.ok());
-  EXPECT_EQ(waited.error().message, "refuse: row 5 is missing (operands: )");
+TEST_F(Reference, AFailingKernelNamesItsOpAndStopsNothingElse) {
+  out[0] = 3;
+  add(kRefuse).appended = 5;
+  add(kDouble);
+  const auto outcome = run();
+  ASSERT_NE(outcome->failure_of(0), nullptr);
+  EXPECT_EQ(outcome->failure_of(0)->error.message, "refuse: row 5 is missing (operands: )");
+  EXPECT_EQ(outcome->failure_of(1), nullptr);
+  EXPECT_EQ(out[0], 6);
 }
 
 TEST_F(Reference, IsTheOracle) {
   EXPECT_EQ(device->backend(), Backend::Reference);
   EXPECT_EQ(device->info().name, "reference");
   EXPECT_TRUE(device->computes());
+  EXPECT_FALSE(device->wants_accesses());
   const OpDef none{.name = "none", .cpu = {.run = never}};
   EXPECT_EQ(device->kernel(none).run, nullptr);
 }

@@ -59,6 +59,8 @@ void add_run_options(CLI::App& app, SessionOptions& o) {
                  "writes op, shape and a hash of the output of every command")
       ->envname("TL_CHECKSUMS");
   app.add_flag("--no-fuse{false}", o.exec.fuse, "runs every op on its own")->envname("TL_NO_FUSE");
+  app.add_flag("--no-replay{false}", o.exec.replay, "interprets every call of every function")
+      ->envname("TL_NO_REPLAY");
   app.add_flag("--memory", o.watch.memory, "reports what held memory, and plans, at the end")
       ->envname("TL_MEMORY");
   app.add_flag("--profile", o.watch.profile, "reports the time of every op and line at the end")

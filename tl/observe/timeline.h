@@ -12,9 +12,9 @@
 
 namespace tl {
 
-class Trace : public CommandObserver, public ExecObserver {
+class Timeline : public CommandObserver, public ExecObserver {
  public:
-  static Result<std::unique_ptr<Trace>> create(const std::string& path, const SourceFiles& files);
+  static Result<std::unique_ptr<Timeline>> create(const std::string& path, const SourceFiles& files);
   void ran(const Batch& batch, size_t command, StreamId stream, i64 begin_ns, i64 end_ns,
            i64 busy_ns) override;
   void was_in(HostPhase phase, i64 begin_ns, i64 end_ns) override;
@@ -23,7 +23,7 @@ class Trace : public CommandObserver, public ExecObserver {
   Result<void> finish();
 
  private:
-  Trace(AtomicFile file, const SourceFiles& files);
+  Timeline(AtomicFile file, const SourceFiles& files);
   void event(std::string text);  // with the mutex held
   void name_track(int process, u64 track, const std::string& name);
   u64 host_track();

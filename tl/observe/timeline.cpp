@@ -1,4 +1,4 @@
-#include "tl/observe/trace.h"
+#include "tl/observe/timeline.h"
 
 #include <nlohmann/json.hpp>
 #include <thread>
@@ -27,12 +27,12 @@ std::string shapes_of(std::span<const Operand> operands) {
 
 }  // namespace
 
-Result<std::unique_ptr<Trace>> Trace::create(const std::string& path, const SourceFiles& files) {
+Result<std::unique_ptr<Timeline>> Timeline::create(const std::string& path, const SourceFiles& files) {
   TL_TRY(AtomicFile file, AtomicFile::create(path));
-  return std::unique_ptr<Trace>(new Trace(std::move(file), files));
+  return std::unique_ptr<Timeline>(new Timeline(std::move(file), files));
 }
 
-Trace::Trace(AtomicFile file, const SourceFiles& files)
+Timeline::Timeline(AtomicFile file, const SourceFiles& files)
     : files_(files), start_ns_(now_ns()), file_(std::move(file)) {
   written_ = file_.write("{\"displayTimeUnit\": \"ns\", \"traceEvents\": [\n");
   for (const auto& [process, name] : {std::pair(kHost, "host"), std::pair(kDevice, "device")}) {
@@ -41,19 +41,19 @@ Trace::Trace(AtomicFile file, const SourceFiles& files)
   }
 }
 
-void Trace::event(std::string text) {
+void Timeline::event(std::string text) {
   if (!written_.ok() || is_finished_) return;
   if (!is_first_) text.insert(0, ",\n");
   is_first_ = false;
   written_ = file_.write(text);
 }
 
-void Trace::name_track(int process, u64 track, const std::string& name) {
+void Timeline::name_track(int process, u64 track, const std::string& name) {
   event(fmt::format(R"({{"ph": "M", "name": "thread_name", "pid": {}, "tid": {}, "args": {{"name": {}}}}})",
                     process, track, json(name)));
 }
 
-u64 Trace::host_track() {
+u64 Timeline::host_track() {
   const u64 thread = std::hash<std::thread::id>()(std::this_thread::get_id());
   const auto [it, is_new] = host_tracks_.emplace(thread, host_tracks_.size() + 1);
   if (is_new)
@@ -62,7 +62,7 @@ u64 Trace::host_track() {
   return it->second;
 }
 
-u64 Trace::stream_track(StreamId stream, i64 begin_ns, i64 end_ns) {
+u64 Timeline::stream_track(StreamId stream, i64 begin_ns, i64 end_ns) {
   std::vector<i64>& lanes = lane_ends_[static_cast<u32>(stream)];
   u64 lane = 0;
   while (lane < lanes.size() && lanes[lane] > begin_ns && lane + 1 < kMaxLanes) ++lane;
@@ -76,7 +76,7 @@ u64 Trace::stream_track(StreamId stream, i64 begin_ns, i64 end_ns) {
   return track;
 }
 
-void Trace::ran(const Batch& batch, size_t index, StreamId stream, i64 begin_ns, i64 end_ns, i64 busy_ns) {
+void Timeline::ran(const Batch& batch, size_t index, StreamId stream, i64 begin_ns, i64 end_ns, i64 busy_ns) {
   const Command& c = batch.commands[index];
   if (c.is_skipped) return;
   std::string args = fmt::format(R"("in": {}, "out": {}, "line": {}, "source": {}, "busy_us": {:.3f})",
@@ -91,7 +91,7 @@ void Trace::ran(const Batch& batch, size_t index, StreamId stream, i64 begin_ns,
       args));
 }
 
-void Trace::was_in(HostPhase phase, i64 begin_ns, i64 end_ns) {
+void Timeline::was_in(HostPhase phase, i64 begin_ns, i64 end_ns) {
   const std::lock_guard lock(mutex_);
   begin_ns = std::max(begin_ns, start_ns_);
   if (end_ns <= begin_ns) return;
@@ -101,7 +101,7 @@ void Trace::was_in(HostPhase phase, i64 begin_ns, i64 end_ns) {
                     static_cast<double>(end_ns - begin_ns) * 1e-3));
 }
 
-void Trace::traced_again(Span function, std::string_view why) {
+void Timeline::traced_again(Span function, std::string_view why) {
   const i64 now = now_ns();
   const std::lock_guard lock(mutex_);
   const u64 track = host_track();
@@ -112,7 +112,7 @@ void Trace::traced_again(Span function, std::string_view why) {
       kHost, track, micros(now), args));
 }
 
-Result<void> Trace::finish() {
+Result<void> Timeline::finish() {
   const std::lock_guard lock(mutex_);
   is_finished_ = true;
   if (written_.ok()) written_ = file_.write("\n]}\n");

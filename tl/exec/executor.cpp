@@ -162,7 +162,6 @@ struct Executor::Impl {
       if (e.options_.wait_timeout_seconds > 0 && seconds > e.options_.wait_timeout_seconds) {
         const CommandStream::Running running = stream->running();
         is_stuck = true;
-        stream->cancel();
         return fail(Code::Device, "waited {:.3g} s: {} is not done (TL_WAIT_TIMEOUT)", seconds,
                     running.op != nullptr ? running.op->name : "work of another stream")
             .at(running.origin);
@@ -240,11 +239,7 @@ struct Executor::Impl {
     s.granted.clear();  // from here on the appended rows are ours
     e.stats_.nodes += s.items.size();
     for (size_t batch = 0; batch < plan->batch_ends.size(); ++batch) {
-      Result<void> done =
-          submit_batch(e, *plan, run, batch, plan->batch_ends.size() == 1 ? then : Then::GoesOn);
-      if (done.ok()) continue;
-      run.note_uses(last);
-      return done;
+      TL_TRY_DO(submit_batch(e, *plan, run, batch, plan->batch_ends.size() == 1 ? then : Then::GoesOn));
     }
     Result<void> written;
     if (checksums) written = write_checksums(e, s, *plan, run);  // settling frees what nobody holds
@@ -337,6 +332,7 @@ Executor::Executor(Device& device, ExecOptions options)
 Executor::~Executor() {
   constexpr double kPatienceSeconds = 1;
   impl_->enter(HostPhase::Wait);
+  if (impl_->is_stuck) impl_->stream->cancel();
   const bool is_done = impl_->stream->wait(impl_->last, impl_->is_stuck ? kPatienceSeconds : 0);
   impl_->enter(HostPhase::Record);
   if (is_done) return;
@@ -428,6 +424,7 @@ Result<bool> Executor::replay(Trace& trace, std::vector<Tensor>& inputs, std::sp
   for (const Tensor& t : inputs) {
     if (t->state == NodeState::Failed) return false;
   }
+  impl_->enter(HostPhase::Plan);
   const Recorder::Generator generator = recorder_.generator();
   const auto literal = [this](TensorType type, std::span<const std::byte> bytes) {
     return from_host(std::move(type), bytes);

@@ -442,7 +442,9 @@ void Run::add_accesses(Batch& batch, Command& c, size_t index) const {
 
 // Which step of which run computes what an input is read for.
 void Run::name_writer(Access& read, const StepInput& in) const {
-  const auto of_value = [&](const Placement& value) { read.run = value.outcome.get(), read.step = value.step; };
+  const auto of_value = [&](const Placement& value) {
+    read.run = value.outcome.get(), read.step = value.step;
+  };
   read.run = outcome_.get();
   if (in.from == StepInput::From::Step) {
     read.step = in.index;

@@ -27,12 +27,11 @@ class Explanation : public ExecObserver {
   };
   void note(Span function, std::string_view what, Span where, std::string_view why);
 
-
   const SourceFiles& files_;
   mutable std::mutex mutex_;
   std::vector<Entry> plans_;
   std::map<std::vector<u64>, size_t> number_of_;  // by key: executors of tasks have plans of their own
-  std::map<std::string, u64> notes_;  // of functions, with how often each is true
+  std::map<std::string, u64> notes_;              // of functions, with how often each is true
 };
 
 // One plan: steps with shapes and lines, memory, order, fused groups, conversions, batches.

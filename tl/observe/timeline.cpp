@@ -107,9 +107,9 @@ void Timeline::traced_again(Span function, Span, std::string_view why) {
   const u64 track = host_track();
   const std::string args =
       fmt::format(R"("line": {}, "why": {})", json(place_of(files_, function)), json(why));
-  event(fmt::format(
-      R"({{"ph": "i", "s": "t", "name": "traced again", "pid": {}, "tid": {}, "ts": {:.3f}, "args": {{{}}}}})",
-      kHost, track, micros(now), args));
+  event(fmt::format(R"({{"ph": "i", "s": "t", "name": "traced again", "pid": {}, "tid": {}, "ts": {:.3f},)"
+                    R"( "args": {{{}}}}})",
+                    kHost, track, micros(now), args));
 }
 
 Result<void> Timeline::finish() {

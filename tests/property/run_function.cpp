@@ -80,11 +80,8 @@ class FunctionRun {
         return {};
       case Step::Kind::Put:
         return put();
-      case Step::Kind::Divide: {
-        auto [rest, whole] = ops_.divide(matrix());
-        values_.push_back(std::move(structure().one_in(2) ? whole : rest));
-        return structure().one_in(2) ? rest : whole;
-      }
+      case Step::Kind::Divide:
+        return all_of(op_divide_test, matrix(), Attrs().with_float(0.25));
       case Step::Kind::DropValue:
         values_[static_cast<size_t>(structure().below(static_cast<i64>(values_.size())))] = {};
         return {};
@@ -227,7 +224,8 @@ class FunctionRun {
     Tensor w = ops_.weight(structure().next(), program_.cols);
     if (w && structure().one_in(3)) {
       const i64 start = sizes().below(w.shape()[0]);
-      w = ops_.rows(w, start, sizes().between(0, w.shape()[0] - start));
+      const i64 step = structure().pick<i64>({1, 2, 3}), room = (w.shape()[0] - 1 - start) / step + 1;
+      w = ops_.slice(w, 0, start, sizes().between(0, room), step);
     }
     return ops_.apply(op_linear, {matrix(), w});
   }
@@ -289,7 +287,17 @@ class FunctionRun {
         return ops_.table_row(op, x, structure(), sizes());
       if (!given.empty()) text += fmt::format("{}{}: {}", text.empty() ? "" : ", ", p.name, given);
     }
-    return ops_.apply_text(op, {x}, text);
+    if (op.infer_outputs == nullptr) return ops_.apply_text(op, {x}, text);
+    Result<Attrs> attrs = cases::parse_attrs(op, text);
+    return attrs.ok() ? all_of(op, x, std::move(attrs).value()) : Tensor();
+  }
+
+  // An op with several outputs: one is the step's value, another may be one too, the rest is dropped.
+  Tensor all_of(const OpDef& op, const Tensor& x, Attrs attrs) {
+    const std::vector<Tensor> all = ops_.apply_all(op, x, std::move(attrs));
+    const bool both = structure().one_in(2), last = structure().one_in(2);
+    if (both) values_.push_back(all.empty() ? Tensor() : ops_.bounded(last ? all.front() : all.back()));
+    return all.empty() ? Tensor() : last ? all.back() : all.front();
   }
 
   OpsMaker& ops_;

@@ -10,6 +10,8 @@ PREFIX ?= /usr/local
 DEMO_MODEL := smollm2-135m-instruct
 DEMO_QUESTION := What is the capital of France?
 FUZZ_SECONDS ?= 60
+LONG_PROGRAMS ?= 10000
+LONG_FIRST ?= 100000
 # What asan and tsan build and run: everything, unless targets and a pattern of tests are named.
 SANITIZED ?=
 SANITIZED_TESTS ?= .
@@ -63,6 +65,12 @@ tsan: setup-test ## unit tests and small models under the thread sanitizer
 	$(call compile,tsan,$(if $(SANITIZED),--target $(SANITIZED)))
 	@echo "== running the tests that need no real model under tsan"
 	@$(call run_tests,tsan,$$($(CURDIR)/scripts/fixed_addresses.sh) env TL_SANITIZED=1 TSAN_OPTIONS=second_deadlock_stack=1,-LE 'slow|model' -R '$(SANITIZED_TESTS)')
+
+.PHONY: long
+long: setup-test ## what is too slow for every change: 10,000 random programs (LONG_PROGRAMS=10000 LONG_FIRST=100000)
+	$(call configure,release)
+	$(call compile,release,--target property_test)
+	build/release/tests/property/property_test --seeds tests/property/seeds.txt --count $(LONG_PROGRAMS) --first $(LONG_FIRST)
 
 .PHONY: headers
 headers: setup ## compiles every header alone

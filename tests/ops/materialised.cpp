@@ -76,6 +76,12 @@ In In::every(i64 step) const {
   in.strides_.back() *= step;
   return in;
 }
+In In::every_row(i64 step) const {
+  In in = *this;
+  in.dims_[0] = (dims_[0] + step - 1) / step;
+  in.strides_[0] *= step;
+  return in;
+}
 In In::reversed(int axis) const {
   In in = *this;
   if (dims_[axis] > 0) in.offset_ += (dims_[axis] - 1) * strides_[axis];
@@ -98,6 +104,15 @@ In In::broadcast_to(Shape shape) const {
   In in = *this;
   in.strides_ = broadcast_strides(dims_, strides_, shape);
   in.dims_ = std::move(shape);
+  return in;
+}
+
+In In::resized(Shape dims) const {
+  In in = *this;
+  in.strides_ = contiguous_strides(dims);
+  in.memory_ = dims;
+  in.dims_ = std::move(dims);
+  in.offset_ = 0;
   return in;
 }
 

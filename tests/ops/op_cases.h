@@ -36,13 +36,17 @@ class In {
 
   In transposed() const;  // the last two axes swapped
   In permuted(std::initializer_list<int> axes) const;
-  In every(i64 step) const;  // every step-th element of the last axis
+  In every(i64 step) const;      // every step-th element of the last axis
+  In every_row(i64 step) const;  // every step-th place of the first axis
   In reversed(int axis) const;
   In columns(i64 first, i64 count) const;  // a part of the last axis
   In rows(i64 first, i64 count) const;     // a part of the first axis
   In broadcast_to(Shape shape) const;
+  In resized(Shape dims) const;  // filled the same way, in row order
 
   TensorType type() const { return {dtype_, dims_}; }
+  bool is_constant() const { return is_constant_; }
+  bool is_strided() const { return !is_contiguous(dims_, strides_); }
 
  private:
   friend class Materialised;
@@ -96,7 +100,7 @@ struct OpCase {
   std::vector<In> in;
   std::string attrs = "";       // "axis: 1, eps: 0.1, shape: [2, 3], pairing: halves", defaults by signature
   double rtol = -1, atol = -1;  // below 0: by the output's dtype
-  std::vector<double> want = {};  // if given: the whole output
+  std::vector<double> want = {};  // if given: the whole output, of several one after the other
   std::string fails = "";         // if given: both kernels must fail with a message that contains this
 };
 

@@ -1,7 +1,11 @@
 // Every op's case table, and that every op has one.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <set>
+
 #include "tests/ops/op_cases.h"
+#include "tl/tensor/signature.h"
 
 namespace tl::cases {
 namespace {
@@ -40,9 +44,47 @@ TEST(OpCoverage, EveryOpIsDescribed) {
     EXPECT_EQ(r.op->name, r.name);
     EXPECT_FALSE(r.op->signature.empty()) << r.name << " has no signature";
     EXPECT_FALSE(r.op->doc.empty()) << r.name << " has no doc";
-    EXPECT_NE(r.op->infer, nullptr) << r.name << " has no shape rule";
+    EXPECT_NE(r.op->infer == nullptr, r.op->infer_outputs == nullptr) << r.name << " wants one shape rule";
     if (!r.op->is_internal) {
       EXPECT_FALSE(r.op->example.empty()) << r.name << " has no example";
+    }
+  }
+}
+
+// What no case tries, a wrong line in a kernel survives: inputs that lie apart together with more elements
+// than any kernel holds at once.
+TEST(OpCoverage, EveryOpReadsStridedInputsLongerThanATile) {
+  for (const Registered& r : registered()) {
+    if (r.cases == nullptr || !r.cases->tested_in.empty() || r.op->kind == OpKind::View) continue;
+    if (r.op->layout == Layout::Contiguous) continue;
+    const auto is_such = [](const In& in) {
+      const Shape dims = in.type().shape;
+      return in.is_strided() && !dims.empty() && *std::max_element(dims.begin(), dims.end()) > 512;
+    };
+    const auto has_such = [&](const OpCase& row) {
+      return std::any_of(row.in.begin(), row.in.end(), is_such);
+    };
+    const auto& rows = r.cases->accepts;
+    EXPECT_TRUE(std::any_of(rows.begin(), rows.end(), has_such))
+        << r.name << " has no case with a strided input and more than 512 places along an axis";
+  }
+}
+
+// A kernel that keeps something between calls must not keep it for another attribute.
+TEST(OpCoverage, EveryAttributeHasTwoValues) {
+  for (const Registered& r : registered()) {
+    if (r.cases == nullptr || !r.cases->tested_in.empty()) continue;
+    const Result<SignatureText> signature = read_signature(r.op->signature);
+    ASSERT_TRUE(signature.ok()) << r.name;
+    for (const ParameterText& p : signature.value().params) {
+      if (p.kind == ParamKind::Tensor) continue;
+      std::set<std::string> values;
+      for (const OpCase& row : r.cases->accepts) {
+        const std::string given = ", " + row.attrs;
+        const size_t at = given.find(", " + p.name + ":");
+        values.insert(at == std::string::npos ? "" : given.substr(at, given.find(", ", at + 2) - at));
+      }
+      EXPECT_GT(values.size(), 1u) << r.name << " is tried with one value of '" << p.name << "'";
     }
   }
 }

@@ -7,6 +7,7 @@
 #include "tl/builtins/convert.h"
 #include "tl/builtins/families.h"
 #include "tl/builtins/operators.h"
+#include "tl/ops/elementwise/scalar_ops.h"
 #include "tl/ops/find_op.h"
 #include "tl/tensor/op.h"
 
@@ -87,11 +88,15 @@ const Parameter& parameter_at(const Signature& signature, size_t index) {
   return signature.params[std::min(index, signature.params.size() - 1)];
 }
 
-// The element type that plain numbers among the operands take: that of the first tensor.
+// The element type that plain numbers among the operands take: that of the first tensor; truth values only
+// where there is nothing else, since they are conditions mostly.
 std::optional<DType> peer_dtype(std::span<const Value> args) {
-  for (const Value& arg : args) {
-    const auto* t = arg.get_if<TensorValue>();
-    if (t != nullptr && t->tensor.rank() > 0 && !t->is_literal) return t->tensor.dtype();
+  for (const bool takes_bool : {false, true}) {
+    for (const Value& arg : args) {
+      const auto* t = arg.get_if<TensorValue>();
+      if (t == nullptr || t->tensor.rank() == 0 || t->is_literal) continue;
+      if (takes_bool || t->tensor.dtype() != DType::Bool) return t->tensor.dtype();
+    }
   }
   for (const Value& arg : args) {
     if (const Tensor* t = tensor_of(arg)) return t->dtype();
@@ -113,6 +118,12 @@ Value own_default(const Parameter& p) {
   return p.default_value;
 }
 
+// As a float. The largest int64 is what a kernel makes of the float above it.
+bool is_exact(i64 value) {
+  const f64 near = static_cast<f64>(value);
+  return value == INT64_MAX || (near < 0x1p63 && static_cast<i64>(near) == value);
+}
+
 Result<void> add_attribute(CallContext& ctx, const Value& value, ParamKind kind, Attrs& attrs) {
   switch (kind) {
     case ParamKind::Int: {
@@ -121,6 +132,8 @@ Result<void> add_attribute(CallContext& ctx, const Value& value, ParamKind kind,
       break;
     }
     case ParamKind::Float: {
+      if (value.is_int() && !is_exact(value.as_int()))
+        return fail(Code::BadProgram, "is {}, which no float is exactly", value.as_int());
       TL_TRY(const f64 f, to_float(ctx, value));
       attrs.with_float(f);
       break;
@@ -151,6 +164,10 @@ Result<void> add_attribute(CallContext& ctx, const Value& value, ParamKind kind,
   return {};
 }
 
+bool compares(const OpDef& op) {
+  return op.fused_code >= 0 && info(static_cast<ScalarCode>(op.fused_code)).rule == ScalarRule::Compare;
+}
+
 Result<Value> call_op_row(const Builtin& row, CallContext& ctx, std::span<Value> args) {
   if (args.size() == 1 && args[0].is_number()) {
     if (const ScalarFn f = scalar_function(row.name)) return Value(f(args[0].number()));
@@ -174,9 +191,21 @@ Result<Value> call_op_row(const Builtin& row, CallContext& ctx, std::span<Value>
     if (value.is_empty()) continue;
     if (inputs.size() == kMaxInputs)
       return fail(Code::BadProgram, "{} takes at most {} tensors", row.name, kMaxInputs);
-    auto tensor = to_tensor(ctx, value, is_place(p.name) ? std::nullopt : peer);
+    std::optional<DType> wanted = is_place(p.name) ? std::nullopt : peer;
+    if (compares(*row.op)) {  // by value, where the other type does not have it
+      TL_TRY(const std::optional<i64> outside, misfit(ctx, value, wanted));
+      if (outside) wanted = std::nullopt;
+    }
+    auto tensor = to_tensor(ctx, value, wanted);
     if (!tensor.ok()) return argument_error(row, i, std::move(tensor).error());
     inputs.push_back(std::move(tensor).value());
+  }
+  if (row.op->infer_outputs != nullptr) {
+    TL_TRY(const std::vector<Tensor> results,
+           ctx.executor().apply_all(*row.op, inputs, std::move(attrs), ctx.span));
+    std::vector<Value> items;
+    for (const Tensor& t : results) items.push_back(make_tensor(t));
+    return make_tuple(std::move(items));
   }
   TL_TRY(Tensor result, ctx.executor().apply(*row.op, inputs, std::move(attrs), ctx.span));
   return make_tensor(std::move(result));

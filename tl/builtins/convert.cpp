@@ -101,6 +101,14 @@ Result<Tensor> list_to_tensor(CallContext& ctx, const Value& value, std::optiona
   return upload(ctx, nested.shape, list_dtype(nested, peer), nested);
 }
 
+Result<std::optional<i64>> misfit_in_range(const Range& range, DType peer) {
+  if (range.size() == 0) return std::optional<i64>();
+  for (const i64 end : {range.at(0), range.at(range.size() - 1)}) {
+    if (!holds(peer, end)) return std::optional(end);
+  }
+  return std::optional<i64>();
+}
+
 DType scalar_dtype(const Value& value, std::optional<DType> peer) {
   if (peer) peer = element_type(*peer);
   if (value.is_float()) return peer && is_float(*peer) ? *peer : DType::F32;
@@ -109,6 +117,26 @@ DType scalar_dtype(const Value& value, std::optional<DType> peer) {
 }
 
 }  // namespace
+
+Result<std::optional<i64>> misfit(CallContext& ctx, const Value& value, std::optional<DType> peer) {
+  if (!peer || !is_int(*peer) || *peer == DType::I64) return std::optional<i64>();
+  if (value.is_int()) return holds(*peer, value.as_int()) ? std::nullopt : std::optional(value.as_int());
+  if (const auto* range = value.get_if<Range>()) return misfit_in_range(*range, *peer);
+  if (const auto* list = value.get_if<List>()) {
+    for (const Value& item : list->items) {
+      if (tensor_of(item) != nullptr) continue;  // numbers on their way: they are no literals
+      TL_TRY(const std::optional<i64> found, misfit(ctx, item, peer));
+      if (found) return found;
+    }
+  }
+  const auto* known = value.get_if<TensorValue>();
+  if (known == nullptr || !known->is_literal || !is_int(known->tensor.dtype())) return std::optional<i64>();
+  TL_TRY(const HostTensor host, ctx.executor().read(known->tensor));
+  for (i64 i = 0; i < host.numel(); ++i) {
+    if (!holds(*peer, host.as_int(i))) return std::optional(host.as_int(i));
+  }
+  return std::optional<i64>();
+}
 
 bool is_weak(const Value& value) {
   return value.is_number() || value.is_bool() || value.is(ObjectKind::List) || value.is(ObjectKind::Range);
@@ -210,9 +238,11 @@ Result<std::vector<i64>> to_ints(CallContext& ctx, const Value& value) {
 }
 
 Result<Tensor> to_tensor(CallContext& ctx, const Value& value, std::optional<DType> peer) {
+  TL_TRY(const std::optional<i64> outside, misfit(ctx, value, peer));
+  if (outside) return fail(Code::BadProgram, "is {}, which does not fit in {}", *outside, name_of(*peer));
   if (const auto* known = value.get_if<TensorValue>()) {
-    if (!known->is_literal || !peer || known->tensor.dtype() == *peer || !is_float(*peer))
-      return known->tensor;
+    const bool takes = peer && (is_float(*peer) || (is_int(*peer) && is_int(known->tensor.dtype())));
+    if (!known->is_literal || !takes || known->tensor.dtype() == *peer) return known->tensor;
     TL_TRY(const Value cast, call_op(ctx, "cast", {value, Value(*peer)}));
     return *tensor_of(cast);
   }

@@ -18,8 +18,11 @@ Result<std::vector<i64>> to_ints(CallContext& ctx, const Value& value);
 Result<std::string_view> to_text(const Value& value);
 
 // A number takes the type of `peer`, the tensor it meets, where that can hold its kind; alone, ints are
-// int64, floats float32. Lists of numbers, nested or not, become tensors by the same rule.
+// int64, floats float32. Lists of numbers, nested or not, become tensors by the same rule. An int that does
+// not fit in the peer's type is refused.
 Result<Tensor> to_tensor(CallContext& ctx, const Value& value, std::optional<DType> peer = {});
+// The first int of a number or a list of them that the type `peer` cannot hold, if it is a type of ints.
+Result<std::optional<i64>> misfit(CallContext& ctx, const Value& value, std::optional<DType> peer);
 // True for what to_tensor takes and is no tensor yet: numbers, bools, lists, ranges.
 bool is_weak(const Value& value);
 // The items of a list, tuple, range or 1-d tensor.

@@ -36,7 +36,7 @@ Result<Value> slice(CallContext& ctx, const Value& object, const IndexItem& item
     std::vector<size_t> starts;
     for (size_t at = 0; at < text.size(); at += utf8::char_offset(text.substr(at), 1)) starts.push_back(at);
     starts.push_back(text.size());
-    for (i64 i = b.begin; b.step > 0 ? i < b.end : i > b.end; i += b.step) {
+    for (i64 n = b.count(), i = b.begin; n > 0; --n, i += n > 0 ? b.step : 0) {
       out += text.substr(starts[static_cast<size_t>(i)],
                          starts[static_cast<size_t>(i) + 1] - starts[static_cast<size_t>(i)]);
     }
@@ -45,7 +45,7 @@ Result<Value> slice(CallContext& ctx, const Value& object, const IndexItem& item
   TL_TRY(const std::vector<Value> items, to_items(ctx, object));
   TL_TRY(const SliceBounds b, slice_bounds(ctx, item, static_cast<i64>(items.size())));
   std::vector<Value> out;
-  for (i64 i = b.begin; b.step > 0 ? i < b.end : i > b.end; i += b.step)
+  for (i64 n = b.count(), i = b.begin; n > 0; --n, i += n > 0 ? b.step : 0)
     out.push_back(items[static_cast<size_t>(i)]);
   return object.is(ObjectKind::Tuple) ? make_tuple(std::move(out)) : make_list(std::move(out));
 }
@@ -56,6 +56,13 @@ bool is_index_tensor(const Value& v) {
 }
 
 }  // namespace
+
+i64 SliceBounds::count() const {
+  const i64 distance = step > 0 ? end - begin : begin - end;
+  if (distance <= 0) return 0;
+  const u64 stride = step > 0 ? static_cast<u64>(step) : -static_cast<u64>(step);  // of the lowest i64 too
+  return 1 + static_cast<i64>(static_cast<u64>(distance - 1) / stride);
+}
 
 Result<SliceBounds> slice_bounds(CallContext& ctx, const IndexItem& item, i64 size) {
   SliceBounds b;
@@ -186,9 +193,10 @@ Result<Value> split_parts(CallContext& ctx, const Value& x, i64 size, i64 axis) 
   if (size < 1) return fail(Code::BadProgram, "split: a part has {} items, want at least 1", size);
   std::vector<Value> parts;
   if (const Tensor* t = tensor_of(x)) {
-    const auto at = normalise_axis(axis, t->rank());
-    if (!at) return fail(Code::BadProgram, "split: axis {} is outside of {}", axis, to_string(t->type()));
+    auto at = checked_axis(axis, t->shape());
+    if (!at.ok()) return std::move(at).error().within("split");
     const i64 total = t->shape()[*at];
+    size = std::min(size, std::max<i64>(total, 1));
     for (i64 i = 0; i < total; i += size) {
       TL_TRY(Value part, slice_axis(ctx, x, *at, i, std::min(i + size, total)));
       parts.push_back(std::move(part));
@@ -196,6 +204,7 @@ Result<Value> split_parts(CallContext& ctx, const Value& x, i64 size, i64 axis) 
     return make_list(std::move(parts));
   }
   TL_TRY(const std::vector<Value> items, to_items(ctx, x));
+  size = std::min(size, std::max<i64>(static_cast<i64>(items.size()), 1));
   for (size_t i = 0; i < items.size(); i += static_cast<size_t>(size)) {
     const size_t end = std::min(items.size(), i + static_cast<size_t>(size));
     parts.push_back(make_list(

@@ -14,6 +14,7 @@ struct IndexItem {
 
 struct SliceBounds {
   i64 begin = 0, end = 0, step = 1;
+  i64 count() const;  // places from `begin` on, before `end`
 };
 // Where a slice of `size` items begins and ends. Python's rule: out-of-range bounds are cut, negative ones
 // count from the end.

@@ -1,5 +1,6 @@
 // Numbers: casts, and the mathematics that works on plain numbers as on tensors.
 #include <cmath>
+#include <limits>
 
 #include "tl/builtins/convert.h"
 #include "tl/builtins/families.h"
@@ -52,7 +53,7 @@ Result<Value> native_ceil(CallContext& ctx, std::span<Value> args) {
 
 Result<Value> native_round(CallContext& ctx, std::span<Value> args) {
   const i64 digits = args[1].as_int();
-  if (digits == 0) return whole(ctx, args[0], "round", std::round);
+  if (digits == 0) return whole(ctx, args[0], "round", std::nearbyint);
   TL_TRY(const f64 x, to_float(ctx, args[0]));
   if (digits < 0 || digits > 15)
     return fail(Code::BadProgram, "round: argument 'digits' is {}, want 0 to 15", digits);
@@ -73,7 +74,9 @@ Result<Value> extreme(CallContext& ctx, std::span<Value> args, bool want_max) {
     for (const Value& item : items) {
       TL_TRY(const Value better,
              apply_operator(ctx, want_max ? Operator::Greater : Operator::Less, item, best));
-      if (better.is_bool() && better.as_bool()) best = item;
+      const bool is_nan = item.is_float() && std::isnan(item.as_float());  // NaN wins, as in a tensor
+      if (is_nan || (better.is_bool() && better.as_bool())) best = item;
+      if (is_nan) break;
     }
     return best;
   }
@@ -83,6 +86,7 @@ Result<Value> extreme(CallContext& ctx, std::span<Value> args, bool want_max) {
                   reduce);
     if (x.is_int() && y.is_int())
       return Value(want_max ? std::max(x.as_int(), y.as_int()) : std::min(x.as_int(), y.as_int()));
+    if (std::isnan(x.number()) || std::isnan(y.number())) return Value(std::numeric_limits<f64>::quiet_NaN());
     return Value(want_max ? std::max(x.number(), y.number()) : std::min(x.number(), y.number()));
   }
   const bool is_axis =
@@ -179,7 +183,7 @@ const Builtin kRows[] = {
     {"pow", "(x: any, exponent: any) -> any", "x to the power of exponent.", "pow(2, 10)  //~ 1024",
      Effect::Pure, native_pow},
     {"round", "(x: any, digits: int = 0) -> any",
-     "To the nearest int, halves away from zero; with digits, to that many places.", "round(2.5)  //~ 3",
+     "To the nearest int, halves to the even one; with digits, to that many places.", "round(2.5)  //~ 2",
      Effect::Pure, native_round},
     {"str", "(x: any) -> string", "The text print would write.", "str(1.5) + \"!\"  //~ 1.5!", Effect::Pure,
      native_str},

@@ -6,6 +6,7 @@
 #include "tl/builtins/operators.h"
 #include "tl/exec/checksum.h"
 #include "tl/ops/einsum/einsum.h"
+#include "tl/ops/ops.h"
 
 namespace tl::lang {
 namespace {
@@ -47,7 +48,9 @@ Result<Value> native_tensor(CallContext& ctx, std::span<Value> args) {
   if (!args[1].is_empty()) {
     TL_TRY(dtype, to_dtype(args[1]));
   }
-  TL_TRY(Tensor t, to_tensor(ctx, args[0], dtype));
+  auto made = to_tensor(ctx, args[0], dtype);
+  if (!made.ok()) return std::move(made).error().within("tensor");
+  Tensor t = std::move(made).value();
   if (dtype && t.dtype() != *dtype) return call_op(ctx, "cast", {make_tensor(std::move(t)), Value(*dtype)});
   return make_tensor(std::move(t));
 }
@@ -75,16 +78,14 @@ Result<Value> native_chunk(CallContext& ctx, std::span<Value> args) {
   if (count < 1) return fail(Code::BadProgram, "chunk: argument 'count' is {}", count);
   i64 size = 0;
   if (const Tensor* t = tensor_of(args[0])) {
-    const auto axis = normalise_axis(args[2].as_int(), t->rank());
-    if (!axis)
-      return fail(Code::BadProgram, "chunk: axis {} is outside of {}", args[2].as_int(),
-                  to_string(t->type()));
+    auto axis = checked_axis(args[2].as_int(), t->shape());
+    if (!axis.ok()) return std::move(axis).error().within("chunk");
     size = t->shape()[*axis];
   } else {
     TL_TRY(const std::vector<Value> items, to_items(ctx, args[0]));
     size = static_cast<i64>(items.size());
   }
-  return split_parts(ctx, args[0], std::max<i64>((size + count - 1) / count, 1), args[2].as_int());
+  return split_parts(ctx, args[0], size == 0 ? 1 : 1 + (size - 1) / count, args[2].as_int());
 }
 
 Result<Value> native_checksum(CallContext& ctx, std::span<Value> args) {
@@ -98,12 +99,59 @@ Result<Value> native_rand_seed(CallContext& ctx, std::span<Value> args) {
   return Value::unit();
 }
 
-Result<Value> native_append_rows_of(CallContext& ctx, const std::vector<Value>& parts, i64 axis) {
-  Value joined = parts[0];
+// The element type of all parts joined along `axis`, or why they do not fit.
+Result<DType> joined_dtype(const std::vector<Tensor>& parts, i64 axis) {
+  const Attrs attrs = Attrs().with_int(axis);
+  TL_TRY_DO(checked_axis(axis, parts[0].shape()));
+  DType dtype = element_type(parts[0].dtype());
   for (size_t i = 1; i < parts.size(); ++i) {
-    TL_TRY(joined, call_op(ctx, "concat", {joined, parts[i], Value(axis)}));
+    const TensorType pair[] = {parts[0].type(), parts[i].type()};
+    TL_TRY(const OutputTypes types, infer_types(op_concat, pair, attrs));
+    dtype = promote(dtype, types[0].dtype);
   }
-  return joined;
+  return dtype;
+}
+
+// More parts than the op takes are joined in groups, and the groups again: few copies of each, however many
+// there are. None of it depends on sizes, so that a call with others can be replayed.
+Result<Value> join(CallContext& ctx, std::vector<Tensor> parts, i64 axis, std::string_view who) {
+  auto dtype = joined_dtype(parts, axis);
+  if (!dtype.ok()) return std::move(dtype).error().within(who);
+  const auto apply = [&](const OpDef& op, std::span<const Tensor> inputs, Attrs attrs) {
+    return ctx.executor().apply(op, inputs, std::move(attrs), ctx.span);
+  };
+  constexpr size_t kGroup = kMaxInputs;
+  if (parts.size() > kGroup) {  // in the final type from the start: a type on the way could be narrower
+    for (Tensor& part : parts) {
+      if (part.dtype() == dtype.value()) continue;
+      TL_TRY(part, apply(op_cast, {&part, 1}, Attrs().with_dtype(dtype.value())));
+    }
+  }
+  do {
+    std::vector<Tensor> joined;
+    for (size_t i = 0; i < parts.size(); i += kGroup) {
+      const std::span<const Tensor> group(&parts[i], std::min(kGroup, parts.size() - i));
+      TL_TRY(Tensor one, apply(op_concat, group, Attrs().with_int(axis)));
+      joined.push_back(std::move(one));
+    }
+    parts = std::move(joined);
+  } while (parts.size() > 1);
+  return make_tensor(std::move(parts[0]));
+}
+
+// Tensors; numbers and lists among them take the type of the first tensor.
+Result<std::vector<Tensor>> to_parts(CallContext& ctx, std::span<const Value> values) {
+  std::optional<DType> peer;
+  for (const Value& v : values) {
+    const auto* t = v.get_if<TensorValue>();
+    if (t != nullptr && !t->is_literal && !peer) peer = t->tensor.dtype();
+  }
+  std::vector<Tensor> parts;
+  for (const Value& v : values) {
+    TL_TRY(Tensor part, to_tensor(ctx, v, peer));
+    parts.push_back(std::move(part));
+  }
+  return parts;
 }
 
 // concat(a, b, axis), and concat([a, b, c], axis) of a list; lists that hold no tensors are joined as lists.
@@ -117,34 +165,41 @@ Result<Value> native_concat(CallContext& ctx, std::span<Value> args) {
       items.insert(items.end(), more.begin(), more.end());
       return make_list(std::move(items));
     }
-    return call_op(ctx, "concat", {args[0], args[1], args[2].is_empty() ? Value(i64{0}) : args[2]});
+    const i64 no_axis = 0;
+    TL_TRY(const i64 axis, args[2].is_empty() ? Result<i64>(no_axis) : to_int(ctx, args[2]));
+    TL_TRY(std::vector<Tensor> both, to_parts(ctx, args.first(2)));
+    return join(ctx, std::move(both), axis, "concat");
   }
-  const std::vector<Value> parts = args[0].as<List>().items;
-  if (parts.empty()) return fail(Code::BadProgram, "concat: the list is empty");
+  const std::vector<Value>& items = args[0].as<List>().items;
+  if (items.empty()) return fail(Code::BadProgram, "concat: the list is empty");
   const i64 axis = args[1].is_int() ? args[1].as_int() : args[2].is_int() ? args[2].as_int() : 0;
-  return native_append_rows_of(ctx, parts, axis);
+  TL_TRY(std::vector<Tensor> parts, to_parts(ctx, items));
+  return join(ctx, std::move(parts), axis, "concat");
 }
 
 Result<Value> native_stack(CallContext& ctx, std::span<Value> args) {
   TL_TRY(const std::vector<Value> items, to_items(ctx, args[0]));
   if (items.empty()) return fail(Code::BadProgram, "stack: the list is empty");
-  TL_TRY(const Tensor first, to_tensor(ctx, items[0]));
-  const i64 axis = args[1].as_int() < 0 ? args[1].as_int() + first.rank() + 1 : args[1].as_int();
-  if (axis < 0 || axis > first.rank())
-    return fail(Code::BadProgram, "stack: axis {} of {}", args[1].as_int(), to_string(first.type()));
-  Shape shape = first.shape();
-  shape.insert(static_cast<int>(axis), 1);
-  std::vector<Value> parts;
-  for (const Value& item : items) {
-    TL_TRY(const Tensor t, to_tensor(ctx, item, first.dtype()));
-    if (!(t.shape() == first.shape())) {
-      return fail(Code::BadProgram, "stack: shapes differ: {} and {}", to_string(first.shape()),
-                  to_string(t.shape()));
+  TL_TRY(std::vector<Tensor> parts, to_parts(ctx, items));
+  const Shape first = parts[0].shape();
+  for (Tensor& part : parts) {
+    if (!(part.shape() == first)) {
+      return fail(Code::BadProgram, "stack: shapes differ: {} and {}", to_string(first),
+                  to_string(part.shape()));
     }
-    TL_TRY(Value part, call_op(ctx, "reshape", {make_tensor(t), make_ints(shape)}));
-    parts.push_back(std::move(part));
+    TL_TRY(const Value wide, call_op(ctx, "unsqueeze", {make_tensor(part), args[1]}));
+    part = *tensor_of(wide);
   }
-  return native_append_rows_of(ctx, parts, axis);
+  return join(ctx, std::move(parts), args[1].as_int(), "stack");
+}
+
+Result<Value> native_top_k_values(CallContext& ctx, std::span<Value> args) {
+  TL_TRY(const Value both, call_op(ctx, "topk", {args[0], args[1]}));
+  return both.as<Tuple>().items[0];
+}
+Result<Value> native_top_k_indices(CallContext& ctx, std::span<Value> args) {
+  TL_TRY(const Value both, call_op(ctx, "topk", {args[0], args[1]}));
+  return both.as<Tuple>().items[1];
 }
 
 Result<Value> native_einsum(CallContext& ctx, std::span<Value> args) {
@@ -196,10 +251,8 @@ Result<Value> native_slice(CallContext& ctx, std::span<Value> args) {
 
 Result<Value> native_slice_last(CallContext& ctx, std::span<Value> args) {
   TL_TRY(const Tensor t, to_tensor(ctx, args[0]));
-  const auto axis = normalise_axis(args[1].as_int(), t.rank());
-  if (!axis)
-    return fail(Code::BadProgram, "slice_last: axis {} is outside of {}", args[1].as_int(),
-                to_string(t.type()));
+  auto axis = checked_axis(args[1].as_int(), t.shape());
+  if (!axis.ok()) return std::move(axis).error().within("slice_last");
   std::vector<IndexItem> items(static_cast<size_t>(*axis), IndexItem{.kind = IndexItem::Kind::Slice});
   items.push_back({.value = Value(i64{-1})});
   return index(ctx, make_tensor(t), items);
@@ -261,6 +314,12 @@ const Builtin kRows[] = {
      native_shape},
     {"tensor", "(values: any, dtype: any = none) -> tensor", "A tensor of a list of numbers, nested or not.",
      "tensor([1, 2], float32)  //~ [1.0000 2.0000] shape=[2] float32", Effect::Pure, native_tensor},
+    {"top_k_indices", "(x: tensor, k: int) -> tensor",
+     "Where the k largest of each row are, as int64, in falling order; the first of equals comes first.",
+     "top_k_indices([3.0, 1.0, 2.0], 2)  //~ [0 2] shape=[2] int64", Effect::Pure, native_top_k_indices},
+    {"top_k_values", "(x: tensor, k: int) -> tensor", "The k largest of each row, in falling order.",
+     "top_k_values([3.0, 1.0, 2.0], 2)  //~ [3.0000 2.0000] shape=[2] float32", Effect::Pure,
+     native_top_k_values},
     {"to_list", "(x: any) -> list", "The elements of a tensor as nested lists.",
      "to_list([[1.5], [2.0]])  //~ [[1.5], [2.0]]", Effect::Pure, native_to_list},
     {"to_vec", "(x: any) -> list", "The same as to_list.", "to_vec([1.5])  //~ [1.5]", Effect::Pure,

@@ -21,7 +21,7 @@ namespace {
 constexpr size_t kMaxTextBytes = size_t{1} << 30;
 
 // In the order of Operator.
-constexpr std::string_view kOpNames[] = {"add",        "sub",     "mul",          "div",       "mod",
+constexpr std::string_view kOpNames[] = {"add",        "sub",     "mul",          "div",       "rem",
                                          "pow",        "matmul",  "equal",        "not_equal", "less",
                                          "less_equal", "greater", "greater_equal"};
 
@@ -142,9 +142,18 @@ bool holds_numbers(const Value& v) {
 
 Result<Value> tensor_operator(CallContext& ctx, Operator op, const Value& a, const Value& b) {
   std::optional<DType> peer_a, peer_b;
-  Value left = a, right = b;
   if (const Tensor* t = tensor_of(a)) peer_b = t->dtype();
   if (const Tensor* t = tensor_of(b)) peer_a = t->dtype();
+  // What does not fit into the other's type is compared by its value, and cannot be calculated with.
+  TL_TRY(const std::optional<i64> outside_a, misfit(ctx, a, peer_a));
+  TL_TRY(const std::optional<i64> outside_b, misfit(ctx, b, peer_b));
+  if (outside_a || outside_b) {
+    if (op < Operator::Equal) {
+      return fail(Code::BadProgram, "'{}': {} does not fit in {}, the type of the tensor it meets",
+                  spelling(op), outside_a ? *outside_a : *outside_b, name_of(outside_a ? *peer_a : *peer_b));
+    }
+    peer_a = peer_b = std::nullopt;
+  }
   auto x = to_tensor(ctx, a, peer_a), y = to_tensor(ctx, b, peer_b);
   if (!x.ok() || !y.ok()) return unfit(op, a, b);
   static const OpDef* const ops[] = {find_op(kOpNames[0]), find_op(kOpNames[1]),  find_op(kOpNames[2]),

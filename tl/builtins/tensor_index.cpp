@@ -44,9 +44,9 @@ Result<AxisRange> range_of(CallContext& ctx, const IndexItem& item, i64 size, in
   }
   TL_TRY(const SliceBounds b, slice_bounds(ctx, item, size));
   r.start = b.begin, r.step = b.step;
-  const i64 distance = b.step > 0 ? b.end - b.begin : b.begin - b.end, stride = b.step > 0 ? b.step : -b.step;
-  r.count = distance <= 0 ? 0 : (distance + stride - 1) / stride;
+  r.count = b.count();
   if (r.count == 0) r.start = 0;
+  if (r.count <= 1) r.step = 1;
   return r;
 }
 

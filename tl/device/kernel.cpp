@@ -13,11 +13,17 @@ Scratch::~Scratch() {
 }
 
 void* Scratch::get(size_t bytes) {
-  if (bytes > size_) {
+  void* const data = try_get(bytes);
+  TL_CHECK(data != nullptr, "out of memory: {} bytes of scratch", bytes);
+  return data;
+}
+
+void* Scratch::try_get(size_t bytes) {
+  if (data_ == nullptr || bytes > size_) {
     std::free(data_);
-    size_ = (bytes + 4095) / 4096 * 4096;
+    size_ = std::max<size_t>((bytes + 4095) / 4096, 1) * 4096;
     data_ = std::aligned_alloc(64, size_);
-    TL_CHECK(data_ != nullptr, "out of memory: {} bytes of scratch", size_);
+    if (data_ == nullptr) size_ = 0;
   }
   return data_;
 }
@@ -41,11 +47,11 @@ static T load(const void* data, i64 index) {
   return static_cast<const T*>(data)[index];
 }
 
-// Saturates, because converting an out-of-range double is undefined; NaN becomes 0.
-static i64 to_int(double value) {
+// Saturates at the ends of the type, because converting an out-of-range double is undefined; NaN becomes 0.
+static i64 to_int(double value, IntRange range) {
   if (std::isnan(value)) return 0;
-  if (value >= 0x1p63) return INT64_MAX;
-  if (value < -0x1p63) return INT64_MIN;
+  if (value >= static_cast<double>(range.high)) return range.high;
+  if (value <= static_cast<double>(range.low)) return range.low;
   return static_cast<i64>(value);
 }
 
@@ -82,7 +88,7 @@ i64 load_as_int(DType dtype, const void* data, i64 index) {
       break;
   }
   TL_CHECK(is_float(dtype), "{} has no single elements", name_of(dtype));
-  return to_int(load_as_double(dtype, data, index));
+  return to_int(load_as_double(dtype, data, index), int_range(DType::I64));
 }
 
 void store_from_int(DType dtype, void* data, i64 index, i64 value) {
@@ -128,7 +134,7 @@ void store_from_double(DType dtype, void* data, i64 index, double value) {
       static_cast<u8*>(data)[index] = value != 0;
       return;
     default:
-      store_from_int(dtype, data, index, to_int(value));
+      store_from_int(dtype, data, index, to_int(value, int_range(dtype)));
   }
 }
 

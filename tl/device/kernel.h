@@ -45,8 +45,11 @@ class Scratch {
   Scratch() = default;
   ~Scratch();
   Scratch(const Scratch&) = delete;
-  // At least `bytes`, aligned to 64; valid until the next call of get().
+  // At least `bytes`, aligned to 64; valid until the next call of get(). For sizes that are small beside the
+  // operands'.
   void* get(size_t bytes);
+  // The same for sizes that a program decides while its output stays small; null if there is not that much.
+  void* try_get(size_t bytes);
 
  private:
   void* data_ = nullptr;
@@ -68,6 +71,14 @@ struct KernelCall {
   // read.
   void fail(std::string message) {
     if (failure.empty()) failure = std::move(message);
+  }
+  // Scratch for `count` items; null after fail() if there is not that much memory.
+  template <typename T>
+  T* try_scratch(i64 count) {
+    void* p = scratch->try_get(static_cast<size_t>(count) * sizeof(T));
+    if (p == nullptr)
+      fail(fmt::format("no memory for {} bytes of scratch", static_cast<u64>(count) * sizeof(T)));
+    return static_cast<T*>(p);
   }
 };
 

@@ -108,7 +108,9 @@ void MemoryPool::collect_deferred() {
 // Memory of a stream that has ended is everybody's: all of its work is done.
 void MemoryPool::put(StreamId home, Block block) {
   const auto it = free_.find(static_cast<u32>(home));
-  FreeLists& lists = it == free_.end() ? free_[0] : it->second;
+  const bool is_everybodys = it == free_.end() || home == StreamId{};
+  if (is_everybodys) block.last_use = {};
+  FreeLists& lists = is_everybodys ? free_[0] : it->second;
   lists[block.bytes].push_back(block);
 }
 

@@ -75,16 +75,16 @@ TEST(Timelines, AnIdThatIsGivenOutAgainGoesOnWhereItWas) {
   EXPECT_FALSE(timelines.reached({again, last + 1}));
 }
 
-TEST(Timelines, AnyNumberOfStreamsOneAfterTheOtherUseOneId) {
+TEST(Timelines, ThousandsOfStreamsOneAfterTheOtherUseFewIds) {
   Timelines& timelines = Timelines::instance();
-  const StreamId first = timelines.create();
-  timelines.retire(first);
+  u32 largest = 0;
   for (int i = 0; i < 300'000; ++i) {  // more than there are ids
     const StreamId stream = timelines.create();
-    ASSERT_EQ(stream, first);
+    largest = std::max(largest, static_cast<u32>(stream));
     timelines.advance(stream, timelines.reached_value(stream) + 1);
     timelines.retire(stream);
   }
+  EXPECT_LT(largest, 1000u);
 }
 
 TEST(Timelines, ManyStreamsAtOneTimeAreApart) {

@@ -42,10 +42,32 @@ bool absorb(FusedGroup& group, const FusedGroup& producer, i32 producer_index) {
   return true;
 }
 
+// The items that write over what was in their base's memory.
+std::vector<size_t> find_overwriting(const Snapshot& s) {
+  std::vector<size_t> found;
+  for (size_t i = 0; i < s.items.size(); ++i) {
+    if (s.items[i].overwrites) found.push_back(i);
+  }
+  return found;
+}
+
+// Whether what `group` reads is still there when `reader` runs, and not only when `producer` would.
+bool may_run_later(const Snapshot& s, const FusedGroup& group, size_t producer, size_t reader,
+                   std::span<const size_t> overwriting) {
+  for (const size_t at : overwriting) {
+    if (at <= producer || at >= reader) continue;
+    for (const SourceRef input : group.inputs) {
+      if (s.base_of(input) == s.items[at].base) return false;
+    }
+  }
+  return true;
+}
+
 }  // namespace
 
 std::vector<FusedGroup> find_fused_groups(const Snapshot& s) {
   const std::vector<i32> readers = count_readers(s);
+  const std::vector<size_t> overwriting = find_overwriting(s);
   std::vector<FusedGroup> groups(s.items.size());
   for (size_t i = 0; i < s.items.size(); ++i) {
     const SnapshotItem& item = s.items[i];
@@ -65,6 +87,7 @@ std::vector<FusedGroup> find_fused_groups(const Snapshot& s) {
       if (groups[j].absorbed || s.items[j].external || readers[j] != uses ||
           !is_elementwise(*s.items[j].node))
         continue;
+      if (!may_run_later(s, groups[j], j, i, overwriting)) continue;
       if (absorb(group, groups[j], input)) groups[j].absorbed = true;
     }
   }

@@ -219,6 +219,12 @@ class Planner {
       for (Life& life : lives[i]) life.last_use = std::max(life.last_use, static_cast<i32>(i));
       if (steps[i].may_be_kept) lives[i][0].is_kept = true;
     }
+    // A slot has room for what its steps write themselves.
+    grows_.assign(s_.items.size(), false);
+    for (const SnapshotItem& item : s_.items) {
+      const bool appends = item.in_place && item.node->op->kind == OpKind::Append;
+      if (appends && !is_leaf(item.base)) grows_[static_cast<size_t>(item.base)] = true;
+    }
     if (options_.share_memory) share_slots(lives);
   }
 
@@ -231,7 +237,8 @@ class Planner {
       for (int k = 0; k < steps[i].outputs.size(); ++k) {
         StepOutput& o = steps[i].outputs[k];
         const Life& life = lives[i][static_cast<size_t>(k)];
-        if (o.slot == StepOutput::kInPlace || life.is_kept) continue;
+        const bool grows = !steps[i].is_conversion && grows_[static_cast<size_t>(steps[i].node)];
+        if (o.slot == StepOutput::kInPlace || life.is_kept || grows) continue;
         o.slot = take_slot(bytes_of(steps[i], o), slot_bytes, free_slots);
         freed_after[static_cast<size_t>(life.last_use)].push_back(o.slot);
       }
@@ -287,6 +294,7 @@ class Planner {
   std::shared_ptr<Plan> plan_;
   std::map<std::tuple<StepInput::From, i32, const OpDef*>, StepInput> conversions_;
   std::map<i32, size_t> several_;  // steps with several outputs, by node
+  std::vector<bool> grows_;        // items whose memory others write into
 };
 
 }  // namespace

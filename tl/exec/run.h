@@ -84,6 +84,7 @@ class Run {
   void add_accesses(Batch& batch, Command& c, size_t index) const;
   void add_foreign(Batch& batch, Command& c, const Placement& value) const;
   void add_tickets(Batch& batch) const;
+  void note_uses(Ticket last) const;
   void keep_conversions();
   size_t batch_of(i32 step) const;
 

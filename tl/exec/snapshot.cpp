@@ -157,6 +157,11 @@ class Placer {
       const SnapshotItem& item = s_.items[static_cast<size_t>(i)];
       if (item.base == base && item.external) return false;
     }
+    // Its own other inputs are read while it writes.
+    const auto& own = s_.items[static_cast<size_t>(self)].inputs;
+    for (int k = 1; k < own.size(); ++k) {
+      if (s_.base_of(own[k]) == base) return false;
+    }
     for (size_t i = static_cast<size_t>(self) + 1; i < s_.items.size(); ++i) {
       for (const SourceRef input : s_.items[i].inputs) {
         // Items from `self` on are not placed yet: what they look at shows when it is their turn.
@@ -169,28 +174,44 @@ class Placer {
   // New rows behind input 0 go into its own buffer, if it reaches to where that is used so far, or if nobody
   // holds what lies there.
   void append_in_place(SnapshotItem& item, SourceRef self) {
-    const SourceRef base = s_.base_of(item.inputs[0]);
-    if (!is_leaf(base)) return;
-    const std::shared_ptr<Buffer>& buffer = s_.node_of(base).value.buffer;
-    if (buffer == nullptr || !buffer->is_reserved) return;
     const View in = s_.view_of(item.inputs[0]);
     const TensorType& type = item.node->type;
+    const i64 from = row_bytes(type.dtype, numel(in.shape)), to = row_bytes(type.dtype, numel(type.shape));
+    item.used_bytes = item.most_bytes = to;
     if (in.offset != 0 || !is_contiguous(in.shape, in.strides)) return;
-    const i64 before = buffer->used_bytes.load(), from = row_bytes(type.dtype, numel(in.shape)),
-              to = row_bytes(type.dtype, numel(type.shape));
-    if (to > buffer->bytes()) return;
-    if (before > from) {
-      if (!is_last_holder(self, item.inputs[0])) return;
-      item.overwrites = true;
-    }
-    if (before < from || !buffer->claim(before, to)) {
+    const SourceRef base = s_.base_of(item.inputs[0]);
+    const bool done = is_leaf(base) ? append_to_leaf(item, self, base, from, to)
+                                    : append_to_item(item, self, base, from, to);
+    if (!done) {
       item.overwrites = false;
       return;
     }
-    s_.granted.push_back({buffer, before, to});
     item.alias = item.in_place = true;
     item.base = base;
     item.appended = in.shape[0];
+  }
+
+  bool append_to_leaf(SnapshotItem& item, SourceRef self, SourceRef base, i64 from, i64 to) {
+    const std::shared_ptr<Buffer>& buffer = s_.node_of(base).value.buffer;
+    if (buffer == nullptr || !buffer->is_reserved) return false;
+    const i64 before = buffer->used_bytes.load();
+    if (to > buffer->bytes() || before < from) return false;
+    item.overwrites = before > from;
+    if (item.overwrites && !is_last_holder(self, item.inputs[0])) return false;
+    if (!buffer->claim(before, to)) return false;
+    s_.granted.push_back({buffer, before, to});
+    return true;
+  }
+
+  // Behind an append of the same run that got memory of its own: as much as all of them need.
+  bool append_to_item(SnapshotItem& item, SourceRef self, SourceRef base, i64 from, i64 to) {
+    SnapshotItem& owner = s_.items[static_cast<size_t>(base)];
+    if (owner.node->op->kind != OpKind::Append || owner.used_bytes < from) return false;
+    item.overwrites = owner.used_bytes > from;
+    if (item.overwrites && !is_last_holder(self, item.inputs[0])) return false;
+    owner.used_bytes = to;
+    owner.most_bytes = std::max(owner.most_bytes, to);
+    return true;
   }
 
   // The output is written over input 0, if that is all of its memory and nobody else needs it.
@@ -337,6 +358,11 @@ Snapshot take_snapshot(Recorder& recorder, std::span<const Tensor> roots, bool m
       leaf_holds[static_cast<size_t>(number)] += hold;
     }
     node = next;
+  }
+  if (!failed.empty()) {
+    // With them goes what only they were to read, which may be a part of the snapshot: once more without it.
+    failed.clear();
+    return take_snapshot(recorder, roots, may_overwrite);
   }
   Placer(s, std::move(node_holds), std::move(leaf_holds), may_overwrite).run();
   return s;

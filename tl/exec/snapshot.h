@@ -28,6 +28,9 @@ struct SnapshotItem {
   u32 compliant = 0;   // bit i: input i's layout is what the op wants
   u32 same_shape = 0;  // bit i: input i has the output's shape
   i64 appended = 0;    // rows that are in place already
+  // Of an append that begins memory of its own: where the rows end that appends of the same run put there,
+  // and the most there ever were.
+  i64 used_bytes = 0, most_bytes = 0;
 };
 
 struct Snapshot {

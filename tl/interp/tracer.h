@@ -179,4 +179,9 @@ class Tracer : public RecordObserver, public lang::ValueTracer {
   lang::ValueTracer* tracer_before_ = nullptr;
 };
 
+// Objects whose content never changes: any name of them is as good as another.
+bool is_unchanging(lang::ObjectKind kind);
+// The items of a list or tuple, else null.
+const std::vector<Value>* items_of(const Value& v);
+
 }  // namespace tl::interp

@@ -30,10 +30,6 @@ bool is_same(const Value& a, const Value& b) {
   return r != nullptr && q != nullptr && r->begin == q->begin && r->end == q->end && r->step == q->step;
 }
 
-const std::vector<Value>& items_of(const Value& v) {
-  return v.is(ObjectKind::List) ? v.as<List>().items : v.as<Tuple>().items;
-}
-
 }  // namespace
 
 bool Vm::call_traced(const Proto& proto, Value* args, size_t given, Value& out, bool& is_done) {
@@ -92,7 +88,7 @@ bool Vm::fits_place(const Place& place, const Value& found) {
              &found.as<lang::Struct>().type == &place.value.as<lang::Struct>().type;
     case Place::Use::List:
       return found.is(place.is_tuple ? ObjectKind::Tuple : ObjectKind::List) &&
-             (!place.fixes_length || items_of(found).size() == place.number);
+             (!place.fixes_length || items_of(found)->size() == place.number);
     case Place::Use::Cell:
       return found.is(ObjectKind::Cell);
     case Place::Use::Cache: {
@@ -149,7 +145,7 @@ bool Vm::find_places(const TracedCall& call, Value* args) {
         found = &parent->as<lang::Struct>().fields[place.index];
         break;
       case Place::Kind::Item: {
-        const auto& items = items_of(*parent);
+        const auto& items = *items_of(*parent);
         if (place.index >= items.size()) return false;
         found = &items[place.index];
         break;

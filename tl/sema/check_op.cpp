@@ -21,7 +21,7 @@ std::string_view op_name(ast::BinaryOp op) {
     case ast::BinaryOp::Div:
       return "div";
     case ast::BinaryOp::Mod:
-      return "mod";
+      return "rem";
     case ast::BinaryOp::Pow:
       return "pow";
     case ast::BinaryOp::MatMul:
@@ -173,13 +173,14 @@ Type Checker::apply_op(const OpDef& op, std::span<const Operand> inputs, const A
       types[i].dtype = kGuesses[digits % std::size(kGuesses)];
       digits /= std::size(kGuesses);
     }
-    Result<TensorType> result = op.infer(InferContext(types, attrs));
-    if (!result.ok()) {
-      if (!first) first = std::move(result).error();
+    Result<OutputTypes> all = infer_types(op, types, attrs);
+    if (!all.ok()) {
+      if (!first) first = std::move(all).error();
       continue;
     }
-    Type here = tensor_type(result->shape, result->dtype);
-    here.tensor.rank_known = result->rank_known;
+    const TensorType& result = all.value()[0];
+    Type here = tensor_type(result.shape, result.dtype);
+    here.tensor.rank_known = result.rank_known;
     out = out ? join(*out, here) : here;
   }
   if (!out) reject_op(op, made, *first, span);

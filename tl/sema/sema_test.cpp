@@ -97,7 +97,7 @@ const std::vector<Case>& wrong_programs() {
       {OpRejects, "zeros([2, 3]).reshape([4, -1])",
        "E0201 1:1: reshape: [2, 3] has 6 elements, which [4, ?] cannot hold; 1:1 this is [2, 3]"},
       {OpRejects, "softmax(zeros([2, 3]), axis: 2)",
-       "E0201 1:1: softmax: axis 2 of a tensor with 2 axes ([2, 3]); 1:9 this is [2, 3]"},
+       "E0201 1:1: softmax: axis 2 is out of range for [2, 3]; 1:9 this is [2, 3]"},
       {OpRejects, "concat(zeros([2, 3]), zeros([2, 4]))",
        "E0201 1:1: concat: cannot join [2, 3] and [2, 4] along axis 0: other dims differ; 1:8 this is [2, "
        "3]; 1:23 this "

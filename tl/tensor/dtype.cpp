@@ -37,6 +37,14 @@ std::optional<DType> find_dtype(std::string_view name) {
   return std::nullopt;
 }
 
+IntRange int_range(DType t) {
+  if (t == DType::I64) return {INT64_MIN, INT64_MAX};
+  if (t == DType::Bool) return {0, 1};
+  if (t == DType::U8) return {0, 255};
+  const i64 high = (i64{1} << (8 * size_of(t) - 1)) - 1;
+  return {-high - 1, high};
+}
+
 i64 size_of(DType dtype) {
   const DTypeInfo& i = info(dtype);
   TL_CHECK(i.block_elements == 1, "{} has no single elements", i.name);
@@ -46,7 +54,8 @@ i64 size_of(DType dtype) {
 i64 row_bytes(DType dtype, i64 elements) {
   const DTypeInfo& i = info(dtype);
   TL_CHECK(elements % i.block_elements == 0, "{} elements are not whole blocks of {}", elements, i.name);
-  return elements / i.block_elements * i.block_bytes;
+  i64 bytes = 0;
+  return __builtin_mul_overflow(elements / i.block_elements, i.block_bytes, &bytes) ? INT64_MAX : bytes;
 }
 
 DType promote(DType a, DType b) {

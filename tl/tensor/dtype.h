@@ -46,9 +46,20 @@ inline DType element_type(DType t) {
   return is_quantised(t) ? DType::F32 : t;
 }
 
+// The ends of a type of ints (or bool).
+struct IntRange {
+  i64 low, high;
+};
+IntRange int_range(DType t);
+// Whether a type of ints has the number `value`.
+inline bool holds(DType t, i64 value) {
+  const IntRange r = int_range(t);
+  return value >= r.low && value <= r.high;
+}
+
 // Bytes of one element; only for types whose block is one element.
 i64 size_of(DType dtype);
-// Bytes of a row of `elements`, which must be whole blocks.
+// Bytes of a row of `elements`, which must be whole blocks; saturates.
 i64 row_bytes(DType dtype, i64 elements);
 
 // The type two operands are brought to before element-wise arithmetic: floats win over ints, wider over

@@ -104,29 +104,23 @@ Tensor Recorder::add(const OpDef& op, TensorType type, std::span<const Tensor> i
   return result;
 }
 
-// The type of every output, or why the op refuses.
-static Result<OutputTypes> infer_all(const OpDef& op, std::span<const Tensor> inputs, const Attrs& attrs) {
+static Result<OutputTypes> infer_from(const OpDef& op, std::span<const Tensor> inputs, const Attrs& attrs) {
   InlineVector<TensorType, kMaxInputs> types;
   TL_CHECK(inputs.size() <= static_cast<size_t>(kMaxInputs), "{} takes {} tensors", op.name, inputs.size());
   for (const Tensor& t : inputs) types.push_back(t.type());
-  const InferContext context(types, attrs);
-  if (op.infer_outputs != nullptr) return op.infer_outputs(context);
-  TL_TRY(TensorType type, op.infer(context));
-  OutputTypes one;
-  one.push_back(std::move(type));
-  return one;
+  return infer_types(op, types, attrs);
 }
 
 Result<Tensor> Recorder::record(const OpDef& op, std::span<const Tensor> inputs, Attrs attrs, Span origin) {
   TL_CHECK(op.infer != nullptr, "{} has several outputs", op.name);
-  Result<OutputTypes> types = infer_all(op, inputs, attrs);
+  Result<OutputTypes> types = infer_from(op, inputs, attrs);
   if (!types.ok()) return std::move(types).error().within(op.name).at(origin);
   return add(op, std::move(types.value()[0]), inputs, std::move(attrs), origin);
 }
 
 Result<std::vector<Tensor>> Recorder::record_all(const OpDef& op, std::span<const Tensor> inputs, Attrs attrs,
                                                  Span origin) {
-  Result<OutputTypes> types = infer_all(op, inputs, attrs);
+  Result<OutputTypes> types = infer_from(op, inputs, attrs);
   if (!types.ok()) return std::move(types).error().within(op.name).at(origin);
   const OutputTypes& all = types.value();
   const Tensor whole = add(op, all[0], inputs, std::move(attrs), origin);

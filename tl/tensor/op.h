@@ -126,6 +126,11 @@ struct OpDef {
   bool is_internal = false;  // not callable from a program (conversions the planner inserts)
 };
 
+// The types of all outputs, or why the op refuses. What every caller asks, when recording and when checking:
+// quantised blocks that the op does not read itself are shown to it as the float32 that it will get, and no
+// result is larger than can be addressed.
+Result<OutputTypes> infer_types(const OpDef& op, std::span<const TensorType> inputs, const Attrs& attrs);
+
 // A strided window into a buffer, in elements of the tensor's type.
 struct View {
   Shape shape;

@@ -2,12 +2,30 @@
 
 #include <fmt/format.h>
 
+#include <utility>
+
 namespace tl {
+
+Result<void> check_addressable(const TensorType& type) {
+  i64 size = 1;
+  for (const i64 d : type.shape) {
+    if (d == kUnknownDim || d == 0) continue;
+    if (d < 0) return fail(Code::BadProgram, "found the negative dim {} in {}", d, to_string(type.shape));
+    if (__builtin_mul_overflow(size, d, &size) || size > kMaxElements)
+      return fail(Code::BadProgram, "{} is too large: no more than {} elements can be addressed",
+                  to_string(type), kMaxElements);
+  }
+  return {};
+}
 
 i64 numel(const Shape& shape) {
   i64 n = 1;
-  for (const i64 d : shape) n *= d;
-  return n;
+  bool wraps = false;
+  for (const i64 d : shape) {
+    if (d == 0) return 0;
+    wraps |= __builtin_mul_overflow(n, d, &n);
+  }
+  return wraps ? INT64_MAX : n;
 }
 
 bool is_known(const Shape& shape) {
@@ -87,15 +105,16 @@ std::optional<Strides> reshape_strides(const Shape& from, const Strides& strides
         new_size *= to[j++];
       }
     }
-    i64 step = 0, expected = -1;
+    i64 step = 0, expected = 0;
+    bool is_first = true;
     for (int k = i - 1; k >= i0; --k) {
       if (from[k] == 1) continue;
-      if (expected < 0) {
+      if (std::exchange(is_first, false)) {
         step = strides[k];
       } else if (strides[k] != expected) {
         return std::nullopt;
       }
-      expected = strides[k] * from[k];
+      expected = strides[k] * from[k];  // below 0 where the axis goes backwards
     }
     for (int k = j - 1; k >= j0; --k) {
       out[k] = step;
@@ -109,6 +128,11 @@ std::optional<int> normalise_axis(i64 axis, int rank) {
   if (axis < 0) axis += rank;
   if (axis < 0 || axis >= rank) return std::nullopt;
   return static_cast<int>(axis);
+}
+
+Result<int> checked_axis(i64 axis, const Shape& shape) {
+  if (const auto a = normalise_axis(axis, shape.size())) return *a;
+  return fail(Code::BadProgram, "axis {} is out of range for {}", axis, to_string(shape));
 }
 
 std::string to_string(const Shape& shape) {

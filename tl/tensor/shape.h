@@ -6,6 +6,7 @@
 #include <string>
 
 #include "tl/base/inline_vector.h"
+#include "tl/base/result.h"
 #include "tl/tensor/dtype.h"
 
 namespace tl {
@@ -27,6 +28,15 @@ struct TensorType {
   int rank() const { return shape.size(); }
 };
 
+// The most elements a tensor may have: sizes in bytes, their sums and what they are rounded up to stay far
+// inside of 64 bits.
+inline constexpr i64 kMaxElements = i64{1} << 59;
+
+// Whether a tensor of this type could exist: refuses negative dims and sizes nothing can address. Dims of 0
+// do not help the others, so that strides and partial products fit too. Unknown dims are taken for 1.
+Result<void> check_addressable(const TensorType& type);
+
+// Saturates at the largest i64, where `check_addressable` has not been asked yet.
 i64 numel(const Shape& shape);
 bool is_known(const Shape& shape);
 Strides contiguous_strides(const Shape& shape);
@@ -42,6 +52,8 @@ std::optional<Strides> reshape_strides(const Shape& from, const Strides& strides
 
 // -1 counts from the end; empty if out of range.
 std::optional<int> normalise_axis(i64 axis, int rank);
+// The same, where it being out of range is the program's mistake: the message names the axis and the shape.
+Result<int> checked_axis(i64 axis, const Shape& shape);
 
 std::string to_string(const Shape& shape);      // [2, 3], unknown dims as ?
 std::string to_string(const TensorType& type);  // float32[2, 3]

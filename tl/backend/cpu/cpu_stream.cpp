@@ -250,7 +250,7 @@ i32 StreamState::parts_of(const KernelCall& call, const Kernel& kernel, i64 unit
   return static_cast<i32>(std::clamp<i64>(wanted, 1, std::min(units, kMaxParts)));
 }
 
-void StreamState::add_active(i32 index, i32& parts) {
+void StreamState::add_active(i32 index, i32& parts, i64 most) {
   Batch& batch = *current_.batch;
   const Command& command = batch.commands[static_cast<size_t>(index)];
   if (command.is_skipped) return;
@@ -266,8 +266,7 @@ void StreamState::add_active(i32 index, i32& parts) {
   Active a;
   a.command = index;
   a.units = units;
-  a.parts = std::min<i32>(parts_of(call, *command.kernel, units), static_cast<i32>(kMaxParts) - parts);
-  TL_CHECK(a.parts > 0, "more than {} parts in one group", kMaxParts);
+  a.parts = static_cast<i32>(std::min<i64>(parts_of(call, *command.kernel, units), most));
   a.call = std::move(call);
   a.first_part = parts;
   parts += a.parts;
@@ -281,7 +280,10 @@ bool StreamState::start_group() {
   ++group_;
   active_.clear();
   i32 parts = 0;
-  for (i32 i = first; i < last; ++i) add_active(current_.groups->commands[static_cast<size_t>(i)], parts);
+  TL_CHECK(last - first <= kMaxParts, "{} commands in one group", last - first);
+  const i64 most = kMaxParts / std::max(last - first, 1);  // of one command: the numbers of all must fit
+  for (i32 i = first; i < last; ++i)
+    add_active(current_.groups->commands[static_cast<size_t>(i)], parts, most);
   if (parts == 0) return false;
   {
     const std::lock_guard lock(mutex_);

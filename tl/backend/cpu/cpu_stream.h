@@ -54,7 +54,7 @@ class StreamState : public WorkSource, public std::enable_shared_from_this<Strea
   void end_group();
   bool start_batch();  // false if there is none that may start
   bool start_group();  // false if it has no work (empty tensors, or nothing that may run)
-  void add_active(i32 command, i32& parts);
+  void add_active(i32 command, i32& parts, i64 most);
   i32 parts_of(const KernelCall& call, const Kernel& kernel, i64 units) const;
   bool may_start(const Batch& batch, u64 value) const;
   bool is_cancelled() const { return current_.value <= cancelled_.load(std::memory_order_relaxed); }

@@ -15,13 +15,10 @@ Result<Shape> checked_shape(const std::vector<i64>& dims, DType dtype) {
                 name_of(dtype));
   }
   const Shape shape{std::span<const i64>(dims)};
-  i64 size = 1;
   for (const i64 d : shape) {
-    if (d < 0) return fail(Code::BadProgram, "found the negative dim {} in {}", d, to_string(shape));
-    if (__builtin_mul_overflow(size, d, &size) || size > kMaxCreated) {
-      return fail(Code::BadProgram, "shape {} is too large", to_string(shape));
-    }
+    if (d < 0) return fail(Code::BadProgram, "found the negative dim {} in [{}]", d, fmt::join(dims, ", "));
   }
+  TL_TRY_DO(check_addressable({dtype, shape}));
   return shape;
 }
 
@@ -29,11 +26,25 @@ namespace {
 
 // --- zeros, ones, full ---
 
+// A number of a program must be one that the named type has, but for its fraction.
+Result<void> check_fits(double value, DType dtype) {
+  if (is_float(dtype)) return {};
+  const IntRange range = int_range(dtype);
+  // The ends of int64 are not doubles: 2^63 stands for the largest, which is how it arrives.
+  const bool fits = value > static_cast<double>(range.low) - 1 && value < static_cast<double>(range.high) + 1;
+  if (fits || (dtype == DType::I64 && std::abs(value) == 0x1p63) || dtype == DType::Bool) return {};
+  return fail(Code::BadProgram, "{} does not fit in {}", value, name_of(dtype));
+}
+
 template <int dtype_at>
 Result<TensorType> infer_filled(const InferContext& c) {
   const DType dtype = c.attrs().dtype_at(dtype_at);
   TL_TRY(const Shape shape, checked_shape(c.attrs().ints(), dtype));
   return TensorType{dtype, shape};
+}
+Result<TensorType> infer_full(const InferContext& c) {
+  TL_TRY_DO(check_fits(c.attrs().float_at(0), c.attrs().dtype_at(1)));
+  return infer_filled<1>(c);
 }
 
 void fill(KernelCall& call, double value) {
@@ -79,10 +90,14 @@ Result<TensorType> infer_arange(const InferContext& c) {
     return fail(Code::BadProgram, "no range from {} to {} in steps of {}", r.start, r.stop, r.step);
   }
   const double count = std::max(0.0, std::ceil((r.stop - r.start) / r.step));
-  if (!(count <= static_cast<double>(kMaxCreated))) {
+  if (!(count <= static_cast<double>(kMaxElements))) {
     return fail(Code::BadProgram, "a range of {} numbers is too large", count);
   }
   TL_TRY(const Shape shape, checked_shape({static_cast<i64>(count)}, r.dtype));
+  if (count > 0) {
+    TL_TRY_DO(check_fits(r.start, r.dtype));
+    TL_TRY_DO(check_fits(r.start + (count - 1) * r.step, r.dtype));
+  }
   return TensorType{r.dtype, shape};
 }
 
@@ -194,7 +209,7 @@ const OpDef op_full = {
     .signature = "(shape: ints, value: float, dtype: dtype = float32) -> tensor",
     .doc = "A tensor of one number.",
     .example = "full([2], 7.0)  //~ [7.0000 7.0000] shape=[2] float32",
-    .infer = infer_filled<1>,
+    .infer = infer_full,
     .reference = kFill<run_full>,
     .cpu = kFill<run_full>,
 };

@@ -7,9 +7,6 @@
 
 namespace tl {
 
-// Elements a program may ask for in one tensor; memory runs out long before, with an error of its own.
-inline constexpr i64 kMaxCreated = i64{1} << 44;
-
 // The dims a program named, if they are a shape.
 Result<Shape> checked_shape(const std::vector<i64>& dims, DType dtype);
 

@@ -1,6 +1,7 @@
 // Element-wise work, tile by tile: every op runs as a program of one step, every fused chain as a longer one,
 // through the same steps. A register holds a tile of float, double, int64 or truth values; float16 and
 // bfloat16 live in float registers and narrow ints in int64 ones, rounded to their type after every step.
+#include <algorithm>
 #include <cstring>
 
 #include "tl/backend/cpu/simd.h"
@@ -437,10 +438,7 @@ class Interpreter {
       const Kind want = row.rule == ScalarRule::Select && k == 0 ? Kind::Truth : kind;
       args[k] = argument(k, step.args[static_cast<size_t>(k)], want, n);
     }
-    if (row.rule == ScalarRule::Cast) {
-      std::memcpy(out, args[0], static_cast<size_t>(n) * register_bytes(kind));
-      return;
-    }
+    if (row.rule == ScalarRule::Cast) return run_cast(step, kinds_[step.args[0]], args[0], n, out);
     const Kind gives = row.rule == ScalarRule::Compare ? Kind::Truth : kind;
     const bool converts = gives != kind_of(step.out);
     void* to = converts ? slot(kFirstTemporary) : out;  // a step may overwrite its own arguments
@@ -449,6 +447,18 @@ class Interpreter {
                                                                               n, bad);
     if (bad) call_.fail(scalar::why_bad(step.code));
     if (converts) convert_tile(gives, to, kind_of(step.out), out, n);
+  }
+
+  // `x` is of the kind already. Floats stop at the ends of a narrow type; ints wrap when they are stored.
+  static void run_cast(const FusedStep& step, Kind from, const void* x, i64 n, void* out) {
+    const Kind kind = kind_of(step.out);
+    if (kind != Kind::I64 || step.out == DType::I64 || (from != Kind::F32 && from != Kind::F64)) {
+      std::memcpy(out, x, static_cast<size_t>(n) * register_bytes(kind));
+      return;
+    }
+    const IntRange range = int_range(step.out);
+    const auto* whole = static_cast<const i64*>(x);
+    for (i64 i = 0; i < n; ++i) static_cast<i64*>(out)[i] = std::clamp(whole[i], range.low, range.high);
   }
 
   KernelCall& call_;

@@ -65,7 +65,8 @@ struct Chain {
 
 bool grow(Chain& chain, std::mt19937& random, SimdLevel level) {
   const auto code = static_cast<ScalarCode>(random() % static_cast<u32>(scalar_code_count()));
-  const bool by_zero = code == ScalarCode::div || code == ScalarCode::mod || code == ScalarCode::pow;
+  const bool by_zero = code == ScalarCode::div || code == ScalarCode::mod || code == ScalarCode::rem ||
+                       code == ScalarCode::pow;
   std::vector<int> args;
   std::vector<TensorType> types;
   std::vector<Operand> operands;

@@ -39,7 +39,7 @@ Result<TensorType> infer(const InferContext& c, ScalarCode code) {
 
 // Nanoseconds per element on one core, for how finely work is split; measured for float32 in cache.
 constexpr double cost_of(ScalarCode code) {
-  if (code == ScalarCode::pow || code == ScalarCode::mod) return 12;
+  if (code == ScalarCode::pow || code == ScalarCode::mod || code == ScalarCode::rem) return 12;
   return kTable[static_cast<size_t>(code)].rule == ScalarRule::Float ? 0.6 : 0.15;
 }
 

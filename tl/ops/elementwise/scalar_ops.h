@@ -78,9 +78,17 @@ inline i64 power(i64 a, i64 b, bool& bad) {
   }
   return result;
 }
+// With the sign of a.
+inline i64 remainder(i64 a, i64 b, bool& bad) {
+  if (b == 0) return bad = true, 0;
+  return b == -1 ? 0 : a % b;
+}
 inline double mod(double a, double b) {
   const double r = std::fmod(a, b);
   return r != 0 && (r < 0) != (b < 0) ? r + b : r;
+}
+inline float rem_f32(float a, float b) {
+  return std::fmod(a, b);
 }
 // Exact in double, rounded once.
 inline float mod_f32(float a, float b) {
@@ -99,6 +107,11 @@ inline i64 to_whole(double a) {
   if (a >= 0x1p63) return INT64_MAX;
   if (a < -0x1p63) return INT64_MIN;
   return static_cast<i64>(a);
+}
+// The nearest number that a type of ints has.
+inline i64 saturate(DType dtype, i64 a) {
+  const IntRange range = int_range(dtype);
+  return a < range.low ? range.low : a > range.high ? range.high : a;
 }
 // What storing to an integer type and loading again leaves of a number.
 i64 wrap_to(DType dtype, i64 a);

@@ -44,7 +44,8 @@ Number load_number(DType dtype, const void* data, i64 index) {
 Number convert(Number x, DType from, DType to) {
   if (!is_float(to)) {
     if (to == DType::Bool) return {.whole = is_float(from) ? x.real != 0 : x.whole != 0};
-    return {.whole = scalar::wrap_to(to, is_float(from) ? scalar::to_whole(x.real) : x.whole)};
+    if (is_float(from)) return {.whole = scalar::saturate(to, scalar::to_whole(x.real))};
+    return {.whole = scalar::wrap_to(to, x.whole)};
   }
   const double value = is_float(from) ? x.real : static_cast<double>(x.whole);
   u64 rounded = 0;

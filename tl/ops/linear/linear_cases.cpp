@@ -1,6 +1,11 @@
+#include <limits>
+
 #include "tests/ops/op_cases.h"
 
 namespace tl::cases {
+
+static constexpr double kInf = std::numeric_limits<double>::infinity();
+static constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 
 // Sums of products with weights of up to `largest` in magnitude: what activations of 16 bits cost, and more.
 static OpCase quantised_rows(DType dtype, i64 rows, i64 n, i64 blocks, double largest) {
@@ -33,6 +38,22 @@ static std::vector<OpCase> linear_rows() {
        .in = {f32({4, 6, 64}).permuted({1, 0, 2}), quantised(DType::Q8_0, {18, 64})},
        .atol = 1e-3},
       {.name = "no rows, blocks", .in = {f32({0, 64}), quantised(DType::Q8_0, {18, 64})}},
+      {.name = "every second row of blocks",
+       .in = {f32({3, 64}), quantised(DType::Q8_0, {40, 64}).every_row(2)},
+       .atol = 1e-3},
+      {.name = "blocks backwards, many rows",
+       .in = {f32({70, 64}).reversed(0), quantised(DType::Q4_0, {37, 64}).reversed(0)},
+       .atol = 1e-3},
+      {.name = "every third row of large blocks, rows apart",
+       .in = {f32({5, 600}).columns(40, 512), quantised(DType::Q4_K, {70, 512}).every_row(3)},
+       .rtol = 1e-4,
+       .atol = 5e-2},
+      {.name = "long rows apart, every second row of weights",
+       .in = {f32({9, 1300}).columns(16, 1200), f32({74, 1300}).columns(3, 1200).every_row(2)},
+       .atol = 1e-4},
+      {.name = "special numbers",
+       .in = {f32({2}).values({kInf, 1}), f32({3, 2}).values({1, 1, -1, 1, 0, kNaN})},
+       .want = {kInf, -kInf, kNaN}},
       {.name = "some rows of blocks",
        .in = {f32({3, 64}), quantised(DType::Q4_1, {40, 64}).rows(7, 20)},
        .atol = 1e-3},
@@ -82,6 +103,18 @@ const OpCases cases_matmul =
                 {.name = "every second column",
                  .in = {f32({9, 60}).every(2), f32({30, 26}).every(2)},
                  .atol = 1e-5},
+                {.name = "long sums, everything apart",
+                 .in = {f32({9, 2400}).every(2), f32({1200, 40}).every(2)},
+                 .atol = 2e-4},
+                {.name = "long sums, turned and apart, half",
+                 .in = {f16({1100, 9}).transposed(), f16({33, 2200}).every(2).transposed()},
+                 .atol = 5e-2},
+                {.name = "wide and backwards, double",
+                 .in = {f64({5, 70}).reversed(1), f64({70, 700}).reversed(1)}},
+                {.name = "long sums of ints apart",
+                 .in = {int64({3, 1200}).range(-9, 9).every(2), int64({700, 600}).range(-9, 9).transposed()}},
+                {.name = "ends of int64",
+                 .in = {int64({1, 3}).values({0x1p63, -0x1p63, 1}), int64({3, 1}).values({2, 1, 5})}},
                 {.name = "batches broadcast", .in = {f32({2, 1, 4, 33}), f32({3, 33, 20})}, .atol = 1e-5},
                 {.name = "one matrix for all",
                  .in = {f32({5, 4, 33}), f32({1, 33, 20}).broadcast_to({5, 33, 20})},

@@ -5,6 +5,7 @@
 namespace tl::cases {
 
 static constexpr double kInf = std::numeric_limits<double>::infinity();
+static constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 
 const OpCases cases_apply_attention_mask =
     {
@@ -24,6 +25,11 @@ const OpCases cases_apply_attention_mask =
                 {.name = "transposed",
                  .in = {f32({40, 3}).transposed(), f32({40, 3}).values({1, 0, 0}).transposed()}},
                 {.name = "empty", .in = {f32({3, 0}), f32({3, 1})}},
+                {.name = "long rows, everything apart",
+                 .in = {f16({700, 5}).transposed(), boolean({5, 1400}).every(2)}},
+                {.name = "special numbers",
+                 .in = {f32({4}).values({kNaN, kInf, -kInf, kNaN}), f32({4}).values({0, 1, 1, 1})},
+                 .want = {-kInf, kInf, -kInf, kNaN}},
             },
         .rejects = {{.name = "wider mask",
                      .in = {f32({2, 3}), f32({4, 2, 3})},
@@ -44,10 +50,13 @@ const OpCases cases_padding_mask = {
           .attrs = "length: 3",
           .want = {1, 0, 0, 1, 1, 0}},
          {.name = "one length", .in = {In::constant(DType::I64, 1)}, .attrs = "length: 2", .want = {1, 0}},
+         {.name = "many lengths apart", .in = {int16({1200}).range(-2, 9).every(2)}, .attrs = "length: 7"},
          {.name = "empty", .in = {int64({3})}, .attrs = "length: 0"}},
-    .rejects =
-        {{.name = "negative", .in = {int64({2})}, .attrs = "length: -1", .message = "length is -1"},
-         {.name = "huge", .in = {int64({2})}, .attrs = "length: 9000000000000000000", .message = "too many"}},
+    .rejects = {{.name = "negative", .in = {int64({2})}, .attrs = "length: -1", .message = "length is -1"},
+                {.name = "huge",
+                 .in = {int64({2})},
+                 .attrs = "length: 9000000000000000000",
+                 .message = "too large"}},
 };
 
 const OpCases cases_combine_masks = {
@@ -56,6 +65,8 @@ const OpCases cases_combine_masks = {
                  .in = {f32({4}).values({1, 1, 0, 2}), f32({4}).values({1, 0, 0, 1})},
                  .want = {1, 0, 0, 1}},
                 {.name = "broadcast", .in = {f32({5, 1}).values({1, 0}), f32({7}).values({1, 1, 0})}},
+                {.name = "long rows, everything apart",
+                 .in = {f16({700, 5}).transposed().range(-1, 1), uint8({5, 1400}).range(0, 1).every(2)}},
                 {.name = "truth values", .in = {boolean({9}), boolean({9})}},
                 {.name = "half and float", .in = {f16({9}), f32({9})}}},
     .rejects = {{.name = "shapes", .in = {f32({2}), f32({3})}, .message = "masks of [2] and [3] do not fit"}},

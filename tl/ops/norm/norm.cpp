@@ -32,7 +32,7 @@ static double axis_unit_cost(const KernelCall& call) {
 }
 
 static Result<TensorType> infer_axis(const InferContext& c) {
-  TL_TRY([[maybe_unused]] const int axis, checked_axis(c.attrs().int_at(0), c.shape(0)));
+  TL_TRY_DO(checked_axis(c.attrs().int_at(0), c.shape(0)));
   return TensorType{float_result(c.input(0).dtype), c.shape(0)};
 }
 

@@ -89,7 +89,10 @@ static void l2_normalize(KernelCall& call) {
   const i64 axis = call.attrs->int_at(0), n = AxisLines(call.in[0], axis).length;
   const float eps = static_cast<float>(call.attrs->float_at(1));
   each_row(call, axis, row_buffers(call, axis, 1), [n, eps](float* y, const float* x) {
-    const float length = std::sqrt(squares_row(x, n));
+    const float squares = squares_row(x, n);
+    if (leaves_range(squares)) [[unlikely]]
+      return wide_l2_row(y, x, n, eps);
+    const float length = std::sqrt(squares);
     const F32x16 divisor = splat(length > eps || std::isnan(length) ? length : eps);
     for_each(n, [&](auto v, i64 i) { v.store(y + i, v.load(x + i) / divisor); });
   });

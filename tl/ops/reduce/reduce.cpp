@@ -31,7 +31,7 @@ static double reduce_unit_cost(const KernelCall& call) {
 static Result<Shape> reduced_shape(const InferContext& c, i64& reduced) {
   const Shape& x = c.shape(0);
   for (const i64 axis : c.attrs().ints()) {
-    if (auto a = checked_axis(axis, x); !a.ok()) return std::move(a).error();
+    TL_TRY_DO(checked_axis(axis, x));
   }
   const u32 bits = axis_bits(c.attrs().ints(), x.size());
   if (!c.attrs().ints().empty() && std::popcount(bits) != static_cast<int>(c.attrs().ints().size())) {
@@ -51,7 +51,7 @@ static Result<Shape> reduced_shape(const InferContext& c, i64& reduced) {
 }
 
 static DType sum_type(DType t) {
-  return is_int(t) || t == DType::Bool ? DType::I64 : element_type(t);
+  return is_float(t) ? t : DType::I64;
 }
 
 template <DType (*kType)(DType)>
@@ -74,7 +74,7 @@ static Result<TensorType> infer_choice(const InferContext& c, bool is_index) {
   if (is_index && c.attrs().ints().size() > 1) {
     return fail(Code::BadProgram, "found {} axes, want one axis or none", c.attrs().ints().size());
   }
-  return TensorType{is_index ? DType::I64 : element_type(c.input(0).dtype), shape};
+  return TensorType{is_index ? DType::I64 : c.input(0).dtype, shape};
 }
 static Result<TensorType> infer_extremum(const InferContext& c) {
   return infer_choice(c, false);
@@ -84,7 +84,7 @@ static Result<TensorType> infer_index(const InferContext& c) {
 }
 
 static Result<TensorType> infer_cumsum(const InferContext& c) {
-  if (auto a = checked_axis(c.attrs().int_at(0), c.shape(0)); !a.ok()) return std::move(a).error();
+  TL_TRY_DO(checked_axis(c.attrs().int_at(0), c.shape(0)));
   return TensorType{sum_type(c.input(0).dtype), c.shape(0)};
 }
 
@@ -151,17 +151,27 @@ void prod(KernelCall& call) {
   }
 }
 
-static double mean_of(const ReduceAxes& axes, const Operand& x, i64 output) {
+static Mean mean_of(const ReduceAxes& axes, const Operand& x, i64 output) {
   double total = 0;
-  each_element(axes, output, [&](i64, i64 at) { total += load(x, at); });
-  return total / static_cast<double>(axes.reduced.count());
+  i128 exact = 0;
+  each_element(axes, output, [&](i64, i64 at) {
+    if (is_float(x.dtype)) {
+      total += load(x, at);
+    } else {
+      exact += load_as_int(x.dtype, x.address(), at);
+    }
+  });
+  if (!is_float(x.dtype)) return whole_mean(exact, axes.reduced.count());
+  return {.fraction = total / static_cast<double>(axes.reduced.count())};
 }
 
 static double variance_of(const KernelCall& call, const ReduceAxes& axes, i64 output) {
-  const double mean = mean_of(axes, call.in[0], output);
+  const Operand& x = call.in[0];
+  const Mean mean = mean_of(axes, x, output);
   double squares = 0;
   each_element(axes, output, [&](i64, i64 at) {
-    const double d = load(call.in[0], at) - mean;
+    const double d = is_float(x.dtype) ? load(x, at) - mean.fraction
+                                       : mean.distance(load_as_int(x.dtype, x.address(), at));
     squares += d * d;
   });
   return squares / static_cast<double>(axes.reduced.count() - call.attrs->int_at(1));
@@ -176,7 +186,7 @@ static void each_output(KernelCall& call, F&& value) {
 }
 
 void mean(KernelCall& call) {
-  each_output(call, [&](const ReduceAxes& axes, i64 o) { return mean_of(axes, call.in[0], o); });
+  each_output(call, [&](const ReduceAxes& axes, i64 o) { return mean_of(axes, call.in[0], o).value(); });
 }
 void variance(KernelCall& call) {
   each_output(call, [&](const ReduceAxes& axes, i64 o) { return variance_of(call, axes, o); });

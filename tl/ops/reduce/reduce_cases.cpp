@@ -38,6 +38,28 @@ static std::vector<OpCase> shapes(std::vector<OpCase> more = {}) {
       {.name = "uint8, transposed", .in = {uint8({9, 131}).transposed()}, .attrs = "axis: [1]"},
       {.name = "bool", .in = {boolean({9, 31})}, .attrs = "axis: [0]"},
       {.name = "nan", .in = {f32({3}).values({1, kNaN, 2})}},
+      {.name = "many columns, apart", .in = {f32({40, 900}).every(3)}, .attrs = "axis: [0]"},
+      {.name = "long lines, apart", .in = {f32({1500, 4}).transposed()}, .attrs = "axis: [1]"},
+      {.name = "long lines backwards",
+       .in = {f16({3, 1500}).reversed(1)},
+       .attrs = "axis: [1], keepdim: true"},
+      {.name = "long lines across runs",
+       .in = {f32({4, 90, 40}).permuted({1, 0, 2})},
+       .attrs = "axis: [1, 2]"},
+      {.name = "double, many columns, apart", .in = {f64({300, 20}).transposed()}, .attrs = "axis: [0]"},
+      {.name = "int16, long lines, apart",
+       .in = {int16({3, 1800}).range(-9, 9).every(3)},
+       .attrs = "axis: [1]"},
+      {.name = "int8, many columns", .in = {int8({20, 400}).range(-9, 9)}, .attrs = "axis: [0]"},
+      {.name = "infinities", .in = {f32({2, 3}).values({kInf, 1, 2, -kInf, kInf, 0})}, .attrs = "axis: [1]"},
+      {.name = "ends of int64", .in = {int64({4}).values({-0x1p63, 0x1p63, 5, 0x1p63})}, .rtol = 1e-6},
+      {.name = "columns of ends of int64",
+       .in = {int64({3, 200}).values({-0x1p63, 0x1p63, 5, 0x1p63, 0x1p63, -1, -0x1p63})},
+       .attrs = "axis: [0]",
+       .rtol = 1e-6},
+      {.name = "zeros of both signs",
+       .in = {f32({2, 2}).values({0.0, -0.0, -0.0, 0.0})},
+       .attrs = "axis: [1]"},
   };
   rows.insert(rows.end(), more.begin(), more.end());
   return rows;
@@ -48,7 +70,7 @@ static std::vector<OpReject> bad_axes(std::vector<OpReject> more = {}) {
       {.name = "axis",
        .in = {f32({2, 3})},
        .attrs = "axis: [2]",
-       .message = "axis 2 of a tensor with 2 axes ([2, 3])"},
+       .message = "axis 2 is out of range for [2, 3]"},
       {.name = "twice",
        .in = {f32({2, 3})},
        .attrs = "axis: [1, -1]",
@@ -82,6 +104,13 @@ const OpCases cases_mean = {
          .want = {1.5, 3.5}},
         {.name = "nothing", .in = {f32({0})}, .want = {kNaN}},
         {.name = "whole numbers", .in = {int64({2}).values({1, 2})}, .want = {1.5}},
+        {.name = "sums beyond int64",
+         .in = {int64({1000}).values({0x1p63, 0x1p63, 0x1p63, -0x1p63})},
+         .want = {0x1p62}},
+        {.name = "sums beyond int64, columns",
+         .in = {int64({4, 2}).values({0x1p63, -0x1p63, 0x1p63, -0x1p63, 0x1p63, -0x1p63, 0x1p63, -0x1p63})},
+         .attrs = "axis: [0]",
+         .want = {0x1p63, -0x1p63}},
     }),
     .rejects = bad_axes(),
 };
@@ -160,23 +189,32 @@ const OpCases cases_variance = {
         {.name = "far from 0",
          .in = {f64({3}).values({1e9, 1e9 + 1, 1e9 + 2})},
          .want = {0.6666666666666666}},
+        {.name = "whole numbers far from 0",  // 2^53 and its neighbours' neighbours: the mean is no double
+         .in = {int64({4}).values({0x1p53, 0x1p53, 0x1p53, 0x1p53 + 4})},
+         .want = {3}},
+        {.name = "sums beyond int64", .in = {int64({2}).values({0x1p63, -0x1p63})}, .want = {0x1p126}},
     }),
     .rejects = bad_axes(),
 };
 
 const OpCases cases_std = {
     .op = op_std,
-    .accepts = shapes({{.name = "by hand", .in = {f32({2}).values({1, 5})}, .want = {2}}}),
+    .accepts =
+        shapes({{.name = "by hand", .in = {f32({2}).values({1, 5})}, .want = {2}},
+                {.name = "unbiased", .in = {f32({2, 4})}, .attrs = "axis: [1], correction: 1"},
+                {.name = "squares beyond float32", .in = {f32({2}).values({3e30, 1e30})}, .want = {1e30}}}),
     .rejects = bad_axes(),
 };
 
 const OpCases cases_norm = {
     .op = op_norm,
-    .accepts = shapes({{.name = "by hand",
-                        .in = {f32({2, 2}).values({3, 4, 5, 12})},
-                        .attrs = "axis: [1]",
-                        .want = {5, 13}},
-                       {.name = "large", .in = {f32({2}).values({3e30, 4e30})}, .want = {5e30}}}),
+    .accepts =
+        shapes({{.name = "by hand",
+                 .in = {f32({2, 2}).values({3, 4, 5, 12})},
+                 .attrs = "axis: [1]",
+                 .want = {5, 13}},
+                {.name = "large", .in = {f32({2}).values({3e30, 4e30})}, .want = {5e30}},
+                {.name = "small", .in = {f32({2}).values({3e-30, 4e-30})}, .atol = 0, .want = {5e-30}}}),
     .rejects = bad_axes(),
 };
 
@@ -200,6 +238,18 @@ static std::vector<OpCase> place_rows(std::vector<OpCase> more) {
        .attrs = "axis: [1]",
        .want = {0, 0, 0}},
       {.name = "no outputs", .in = {f32({0, 60})}, .attrs = "axis: [1]"},
+      {.name = "long lines, apart", .in = {f32({1500, 4}).transposed()}, .attrs = "axis: [1]"},
+      {.name = "long lines backwards, many equals",
+       .in = {int8({3, 1500}).reversed(1)},
+       .attrs = "axis: [1], keepdim: true"},
+      {.name = "uint8, first axis", .in = {uint8({300, 5}).every(2)}, .attrs = "axis: [0]"},
+      {.name = "nan in a later chunk",
+       .in = {bf16({2, 900}).values({1, 2, 3, kNaN, 9, 1, 4})},
+       .attrs = "axis: [1]"},
+      {.name = "infinities of both signs",
+       .in = {f32({2, 300}).values({1, kInf, -kInf})},
+       .attrs = "axis: [1]"},
+      {.name = "ends of int64", .in = {int64({5}).values({3, 0x1p63, -0x1p63, 0x1p63, -0x1p63})}},
   };
   rows.insert(rows.end(), more.begin(), more.end());
   return rows;
@@ -241,9 +291,29 @@ const OpCases cases_cumsum = {
             {.name = "bool", .in = {boolean({4}).values({1, 1, 0, 1})}, .want = {1, 2, 2, 3}},
             {.name = "double", .in = {f64({3, 100})}, .attrs = "axis: 0"},
             {.name = "empty", .in = {f32({3, 0})}},
+            {.name = "first axis of two columns",
+             .in = {f32({200, 2}).values({1})},
+             .attrs = "axis: 0",
+             .want =
+                 [] {
+                   std::vector<double> want;
+                   for (int i = 0; i < 400; ++i) want.push_back(i / 2 + 1);
+                   return want;
+                 }()},
+            {.name = "long lines, apart", .in = {f32({700, 3}).transposed()}},
+            {.name = "long lines backwards, first axis",
+             .in = {f16({600, 4}).reversed(0)},
+             .attrs = "axis: 0"},
+            {.name = "int8, long lines", .in = {int8({2, 900}).range(-128, 127).every(2)}},
+            {.name = "ends of int64 wrap",
+             .in = {int64({3}).values({0x1p63, 1, -0x1p63})},
+             .want = {0x1p63, -0x1p63, 0}},
+            {.name = "infinities and nan",
+             .in = {f32({4}).values({1, kInf, 2, -kInf})},
+             .want = {1, kInf, kInf, kNaN}},
         },
     .rejects = {{.name = "axis", .in = {f32({2, 3})}, .attrs = "axis: 2", .message = "axis 2"},
-                {.name = "number", .in = {f32({})}, .message = "0 axes"}},
+                {.name = "number", .in = {f32({})}, .message = "axis -1 is out of range for []"}},
 };
 
 }  // namespace tl::cases

@@ -107,6 +107,14 @@ struct Sum {
   TL_INLINE Acc fold(Acc a, Acc b) const { return a + b; }
 };
 
+// For means of int64, whose sums do not fit.
+struct WideSum {
+  using Acc = i128;
+  static constexpr Acc kStart = 0;
+  TL_INLINE Acc step(Acc a, i64 v, i64) const { return a + v; }
+  TL_INLINE Acc fold(Acc a, Acc b) const { return a + b; }
+};
+
 template <typename T>
 struct Product {
   using Acc = Wide<T>;
@@ -157,6 +165,18 @@ struct Squares {
   const double* centre;  // of each column, or null for 0
   TL_INLINE Acc step(Acc a, T v, i64 column) const {
     const double d = static_cast<double>(v) - (centre != nullptr ? centre[column] : 0.0);
+    return a + d * d;
+  }
+  TL_INLINE Acc fold(Acc a, Acc b) const { return a + b; }
+};
+
+// The same of whole numbers, around means that need not be doubles.
+struct WholeSquares {
+  using Acc = double;
+  static constexpr Acc kStart = 0;
+  const Mean* centre;
+  TL_INLINE Acc step(Acc a, i64 v, i64 column) const {
+    const double d = centre[column].distance(v);
     return a + d * d;
   }
   TL_INLINE Acc fold(Acc a, Acc b) const { return a + b; }
@@ -290,16 +310,16 @@ static void all_kernel(KernelCall& call) {
 
 template <typename T>
 TL_INLINE void tile_means(const Tile& tile, double* means) {
-  typename Sum<T>::Acc totals[kTile];
+  double totals[kTile];
   tile.template reduce<T>(Sum<T>{}, totals);
   const double n = static_cast<double>(tile.reduced.count());
-  for (i64 c = 0; c < tile.width; ++c) {
-    if constexpr (std::is_same_v<T, i64>) {
-      means[c] = static_cast<double>(static_cast<i64>(totals[c])) / n;
-    } else {
-      means[c] = totals[c] / n;
-    }
-  }
+  for (i64 c = 0; c < tile.width; ++c) means[c] = totals[c] / n;
+}
+
+static void whole_means(const Tile& tile, Mean* means) {
+  i128 totals[kTile];
+  tile.reduce<i64>(WideSum{}, totals);
+  for (i64 c = 0; c < tile.width; ++c) means[c] = whole_mean(totals[c], tile.reduced.count());
 }
 
 // value(tile, output numbers) per tile, as floats.
@@ -316,8 +336,15 @@ TL_INLINE void reduce_to_floats(KernelCall& call, F value) {
 }
 
 static void mean_kernel(KernelCall& call) {
-  reduce_to_floats(
-      call, [](auto zero, const Tile& tile, double* values) { tile_means<decltype(zero)>(tile, values); });
+  reduce_to_floats(call, [](auto zero, const Tile& tile, double* values) {
+    if constexpr (std::is_same_v<decltype(zero), i64>) {
+      Mean means[kTile];
+      whole_means(tile, means);
+      for (i64 c = 0; c < tile.width; ++c) values[c] = means[c].value();
+    } else {
+      tile_means<decltype(zero)>(tile, values);
+    }
+  });
 }
 
 static void norm_kernel(KernelCall& call) {
@@ -330,9 +357,15 @@ static void norm_kernel(KernelCall& call) {
 
 template <typename T>
 TL_INLINE void tile_variances(const Tile& tile, i64 correction, double* values) {
-  double means[kTile];
-  tile_means<T>(tile, means);
-  tile.template reduce<T>(Squares<T>{means}, values);
+  if constexpr (std::is_same_v<T, i64>) {
+    Mean means[kTile];
+    whole_means(tile, means);
+    tile.template reduce<T>(WholeSquares{means}, values);
+  } else {
+    double means[kTile];
+    tile_means<T>(tile, means);
+    tile.template reduce<T>(Squares<T>{means}, values);
+  }
   for (i64 c = 0; c < tile.width; ++c) values[c] /= static_cast<double>(tile.reduced.count() - correction);
 }
 

@@ -65,15 +65,6 @@ struct AxisLines {
   }
 };
 
-// The axis an attribute names, or an error that shows the shape.
-inline Result<int> checked_axis(i64 axis, const Shape& shape) {
-  const std::optional<int> a = normalise_axis(axis, shape.size());
-  if (!a)
-    return fail(Code::BadProgram, "axis {} of a tensor with {} axes ({})", axis, shape.size(),
-                to_string(shape));
-  return *a;
-}
-
 // Floats keep their type; whole numbers and truth values are computed and returned as float32.
 inline DType float_result(DType t) {
   return is_float(t) ? t : DType::F32;

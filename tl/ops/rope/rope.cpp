@@ -99,8 +99,6 @@ static Result<TensorType> infer_table(const InferContext& c) {
   if (length < 0) return fail(Code::BadProgram, "{} positions, want 0 or more", length);
   if (!(c.attrs().float_at(2) > 0))
     return fail(Code::BadProgram, "base is {}, want more than 0", c.attrs().float_at(2));
-  if (dims > 0 && length > (i64{1} << 40) / dims)
-    return fail(Code::BadProgram, "{} x {} numbers are too many", length, dims);
   if (!is_float(c.attrs().dtype_at(3))) {
     return fail(Code::BadProgram, "found {}, want a float type", name_of(c.attrs().dtype_at(3)));
   }
@@ -111,8 +109,6 @@ static Result<TensorType> infer_encoding(const InferContext& c) {
   const i64 length = c.attrs().int_at(0), dims = c.attrs().int_at(1);
   if (length < 0 || dims < 0)
     return fail(Code::BadProgram, "found [{}, {}], want sizes of 0 or more", length, dims);
-  if (dims > 0 && length > (i64{1} << 40) / dims)
-    return fail(Code::BadProgram, "{} x {} numbers are too many", length, dims);
   if (!is_float(c.attrs().dtype_at(2))) {
     return fail(Code::BadProgram, "found {}, want a float type", name_of(c.attrs().dtype_at(2)));
   }

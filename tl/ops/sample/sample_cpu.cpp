@@ -182,13 +182,14 @@ TL_INLINE float largest_of(const float* x, i64 n) {
 }
 
 struct Buffers {
-  float *row, *weight;
-  Item* items;
+  float *row = nullptr, *weight = nullptr;
+  Item* items = nullptr;  // null: there is no memory, and the call has failed
 };
 
 TL_INLINE Buffers get_buffers(KernelCall& call, i64 n) {
-  auto* items =
-      static_cast<Item*>(call.scratch->get(static_cast<size_t>(n) * (sizeof(Item) + 2 * sizeof(float))));
+  constexpr i64 kEach = sizeof(Item) + 2 * sizeof(float);
+  auto* items = reinterpret_cast<Item*>(call.try_scratch<std::byte>(n * kEach));
+  if (items == nullptr) return {};
   auto* floats = reinterpret_cast<float*>(items + n);
   return {floats, floats + n, items};
 }
@@ -196,6 +197,7 @@ TL_INLINE Buffers get_buffers(KernelCall& call, i64 n) {
 // change(y, x) for each of this part's rows; y already holds a copy of x.
 template <typename Change>
 TL_INLINE void change_rows(KernelCall& call, Buffers buffers, Change change) {
+  if (buffers.row == nullptr) return;
   const AxisLines in(call.in[0], -1);
   const i64 n = in.length;
   for (i64 r = call.begin; r < call.end; ++r) {
@@ -212,6 +214,7 @@ template <typename Filter>
 TL_INLINE void filter_rows(KernelCall& call, Filter filter) {
   const i64 n = call.in[0].cols();
   const Buffers b = get_buffers(call, n);
+  if (b.items == nullptr) return;
   change_rows(call, b, [&](float* y, const float* x, i64) {
     if (has_nan(x, n)) return;
     Race race{x, n, largest_of(x, n), b.weight, b.items};
@@ -352,6 +355,7 @@ static void sample_kernel(KernelCall& call) {
   const AxisLines in(call.in[0], -1);
   const i64 n = in.length;
   const Buffers b = get_buffers(call, n);
+  if (b.items == nullptr) return;
   for (i64 r = call.begin; r < call.end; ++r) {
     const float* x = read_row(call.in[0], in.lines.offset(r), n, in.stride, b.row);
     if (has_nan(x, n)) return call.fail(fmt::format("row {} of the logits holds a nan", r));
@@ -371,6 +375,7 @@ static void sample_probs_kernel(KernelCall& call) {
   const AxisLines in(call.in[0], -1);
   const i64 n = in.length;
   const Buffers b = get_buffers(call, n);
+  if (b.items == nullptr) return;
   const u64 seed = static_cast<u64>(call.attrs->int_at(0)),
             position = static_cast<u64>(call.attrs->int_at(1));
   for (i64 r = call.begin; r < call.end; ++r) {

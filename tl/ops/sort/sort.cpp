@@ -18,16 +18,16 @@ static double sort_unit_cost(const KernelCall& call) {
   const double n = static_cast<double>(AxisLines(call.in[0], call.attrs->int_at(0)).length);
   return 20 + 3 * n * std::log2(n + 2);
 }
-static i64 top_k_units(const KernelCall& call) {
+static i64 topk_units(const KernelCall& call) {
   return call.out.rows();
 }
-static double top_k_unit_cost(const KernelCall& call) {
+static double topk_unit_cost(const KernelCall& call) {
   return 20 + 10 * static_cast<double>(call.in[0].cols());
 }
 
 static Result<TensorType> infer_sort(const InferContext& c) {
-  if (auto a = checked_axis(c.attrs().int_at(0), c.shape(0)); !a.ok()) return std::move(a).error();
-  return TensorType{element_type(c.input(0).dtype), c.shape(0)};
+  TL_TRY_DO(checked_axis(c.attrs().int_at(0), c.shape(0)));
+  return c.input(0);
 }
 
 static Result<TensorType> infer_argsort(const InferContext& c) {
@@ -35,29 +35,26 @@ static Result<TensorType> infer_argsort(const InferContext& c) {
   return TensorType{DType::I64, x.shape};
 }
 
-static Result<TensorType> infer_top_k_values(const InferContext& c) {
-  if (auto a = checked_axis(-1, c.shape(0)); !a.ok()) return std::move(a).error();
+static Result<OutputTypes> infer_topk(const InferContext& c) {
+  TL_TRY_DO(checked_axis(-1, c.shape(0)));
   const i64 k = c.attrs().int_at(0), n = c.shape(0).back();
   if (k < 0 || (n != kUnknownDim && k > n)) {
     return fail(Code::BadProgram, "k is {}, want at most the length of a row of {}", k,
                 to_string(c.shape(0)));
   }
-  TensorType out{element_type(c.input(0).dtype), c.shape(0)};
-  out.shape.back() = k;
-  return out;
-}
-
-static Result<TensorType> infer_top_k_indices(const InferContext& c) {
-  TL_TRY(const TensorType x, infer_top_k_values(c));
-  return TensorType{DType::I64, x.shape};
+  TensorType values = c.input(0);
+  values.shape.back() = k;
+  return OutputTypes{values, {DType::I64, values.shape}};
 }
 
 SortJob sort_job(const KernelCall& call, bool wants_places) {
   const i64 axis = call.attrs->int_at(0);
-  return {axis, call.attrs->bool_at(1), AxisLines(call.in[0], axis).length, wants_places};
+  const Operand* out = &call.out;
+  return {axis, call.attrs->bool_at(1), AxisLines(call.in[0], axis).length, wants_places ? nullptr : out,
+          wants_places ? out : nullptr};
 }
-SortJob top_k_job(const KernelCall& call, bool wants_places) {
-  return {-1, true, call.attrs->int_at(0), wants_places};
+SortJob topk_job(const KernelCall& call) {
+  return {-1, true, call.attrs->int_at(0), &call.outs[0], &call.outs[1]};
 }
 
 namespace ref {
@@ -92,12 +89,9 @@ static void sort_lines(KernelCall& call, const SortJob& job) {
     const i64 from = in.lines.offset(r), to = out.lines.offset(r);
     const std::vector<i64> places = sorted_places(call.in[0], from, in.length, in.stride, job.is_descending);
     for (i64 i = 0; i < job.count; ++i) {
-      const i64 place = places[static_cast<size_t>(i)];
-      if (job.wants_places) {
-        call.out.mutable_ptr<i64>()[to + i * out.stride] = place;
-      } else {
-        copy_element(call.in[0], from + place * in.stride, call.out, to + i * out.stride);
-      }
+      const i64 place = places[static_cast<size_t>(i)], at = to + i * out.stride;
+      if (job.places != nullptr) job.places->mutable_ptr<i64>()[at] = place;
+      if (job.values != nullptr) copy_element(call.in[0], from + place * in.stride, *job.values, at);
     }
   }
 }
@@ -108,11 +102,8 @@ void sort(KernelCall& call) {
 void argsort(KernelCall& call) {
   sort_lines(call, sort_job(call, true));
 }
-void top_k_values(KernelCall& call) {
-  sort_lines(call, top_k_job(call, false));
-}
-void top_k_indices(KernelCall& call) {
-  sort_lines(call, top_k_job(call, true));
+void topk(KernelCall& call) {
+  sort_lines(call, topk_job(call));
 }
 
 }  // namespace ref
@@ -139,27 +130,15 @@ const OpDef op_argsort = {
     .cpu = {cpu::argsort, sort_units, sort_unit_cost},
 };
 
-const OpDef op_top_k_values = {
-    .name = "top_k_values",
-    .signature = "(x: tensor, k: int) -> tensor",
-    .doc = "The k largest of each row, in falling order.",
-    .example = "top_k_values([3.0, 1.0, 2.0], 2)  //~ [3.0000 2.0000] shape=[2] float32",
-    .infer = infer_top_k_values,
+const OpDef op_topk = {
+    .name = "topk",
+    .signature = "(x: tensor, k: int) -> tuple",
+    .doc = "The k largest of each row in falling order, and where they are; the first of equals comes first.",
+    .example = "topk([3.0, 1.0, 2.0], 2)[1]  //~ [0 2] shape=[2] int64",
+    .infer_outputs = infer_topk,
     .layout = Layout::Any,
-    .reference = {ref::top_k_values, top_k_units, top_k_unit_cost},
-    .cpu = {cpu::top_k_values, top_k_units, top_k_unit_cost},
-};
-
-const OpDef op_top_k_indices = {
-    .name = "top_k_indices",
-    .signature = "(x: tensor, k: int) -> tensor",
-    .doc =
-        "Where the k largest of each row are, as int64, in falling order; the first of equals comes first.",
-    .example = "top_k_indices([3.0, 1.0, 2.0], 2)  //~ [0 2] shape=[2] int64",
-    .infer = infer_top_k_indices,
-    .layout = Layout::Any,
-    .reference = {ref::top_k_indices, top_k_units, top_k_unit_cost},
-    .cpu = {cpu::top_k_indices, top_k_units, top_k_unit_cost},
+    .reference = {ref::topk, topk_units, topk_unit_cost},
+    .cpu = {cpu::topk, topk_units, topk_unit_cost},
 };
 
 }  // namespace tl

@@ -6,28 +6,27 @@
 
 namespace tl {
 
-// What an op keeps of each line along `axis`: the first `count` in sorted order, as values or as places.
+// What an op keeps of each line along `axis`: the first `count` in sorted order, as values, as places or
+// both.
 struct SortJob {
   i64 axis;
   bool is_descending;
   i64 count;
-  bool wants_places;
+  const Operand *values, *places;  // null where they are not asked for
 };
-SortJob sort_job(const KernelCall& call, bool wants_places);   // sort, argsort
-SortJob top_k_job(const KernelCall& call, bool wants_places);  // top_k_values, top_k_indices
+SortJob sort_job(const KernelCall& call, bool wants_places);  // sort, argsort
+SortJob topk_job(const KernelCall& call);
 
 namespace ref {
 void sort(KernelCall& call);
 void argsort(KernelCall& call);
-void top_k_values(KernelCall& call);
-void top_k_indices(KernelCall& call);
+void topk(KernelCall& call);
 }  // namespace ref
 
 namespace cpu {
 void sort(KernelCall& call);
 void argsort(KernelCall& call);
-void top_k_values(KernelCall& call);
-void top_k_indices(KernelCall& call);
+void topk(KernelCall& call);
 }  // namespace cpu
 
 }  // namespace tl

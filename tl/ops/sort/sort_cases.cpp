@@ -23,6 +23,15 @@ static std::vector<OpCase> sort_rows(std::vector<OpCase> more) {
       {.name = "int8", .in = {int8({3, 50}).range(-30, 30)}},
       {.name = "uint8", .in = {uint8({3, 50}).range(0, 255)}},
       {.name = "bool", .in = {boolean({3, 20})}},
+      {.name = "long lines, apart", .in = {f32({900, 4}).transposed()}},
+      {.name = "half, long lines backwards, falling",
+       .in = {f16({3, 1500}).reversed(1)},
+       .attrs = "descending: true"},
+      {.name = "int64, many columns, first axis", .in = {int64({9, 1200}).every(2)}, .attrs = "axis: 0"},
+      {.name = "ends of int64", .in = {int64({5}).values({0, 0x1p63, -0x1p63, -1, 0x1p63})}},
+      {.name = "ends of int64, falling",
+       .in = {int64({5}).values({0, 0x1p63, -0x1p63, -1, 0x1p63})},
+       .attrs = "descending: true"},
       {.name = "one element", .in = {f32({3, 1})}},
       {.name = "empty", .in = {f32({3, 0})}},
       {.name = "no rows", .in = {f32({0, 3})}},
@@ -32,9 +41,11 @@ static std::vector<OpCase> sort_rows(std::vector<OpCase> more) {
 }
 
 static std::vector<OpReject> bad_axis() {
-  return {
-      {.name = "axis", .in = {f32({2, 3})}, .attrs = "axis: 2", .message = "axis 2 of a tensor with 2 axes"},
-      {.name = "number", .in = {f32({})}, .message = "0 axes"}};
+  return {{.name = "axis",
+           .in = {f32({2, 3})},
+           .attrs = "axis: 2",
+           .message = "axis 2 is out of range for [2, 3]"},
+          {.name = "number", .in = {f32({})}, .message = "axis -1 is out of range for []"}};
 }
 
 const OpCases cases_sort = {
@@ -76,6 +87,9 @@ static std::vector<OpCase> top_rows(std::vector<OpCase> more) {
       {.name = "many equals", .in = {int64({4, 300})}, .attrs = "k: 50"},
       {.name = "half", .in = {f16({4, 300})}, .attrs = "k: 9"},
       {.name = "transposed", .in = {f32({30, 4}).transposed()}, .attrs = "k: 9"},
+      {.name = "long rows, apart", .in = {f32({900, 4}).transposed()}, .attrs = "k: 600"},
+      {.name = "bfloat16, long rows backwards", .in = {bf16({3, 1500}).reversed(1)}, .attrs = "k: 33"},
+      {.name = "blocks", .in = {quantised(DType::Q8_0, {3, 64})}, .attrs = "k: 5"},
       {.name = "three axes", .in = {f32({2, 3, 40})}, .attrs = "k: 3"},
   };
   rows.insert(rows.end(), more.begin(), more.end());
@@ -87,19 +101,22 @@ static std::vector<OpReject> bad_k() {
           {.name = "negative", .in = {f32({2, 3})}, .attrs = "k: -1", .message = "k is -1"}};
 }
 
-const OpCases cases_top_k_values = {
-    .op = op_top_k_values,
-    .accepts = top_rows(
-        {{.name = "nan loses", .in = {f32({4}).values({1, kNaN, 3, 2})}, .attrs = "k: 2", .want = {3, 2}}}),
-    .rejects = bad_k(),
-};
-
-const OpCases cases_top_k_indices = {
-    .op = op_top_k_indices,
-    .accepts = top_rows({{.name = "first of equals",
-                          .in = {f32({5}).values({1, 3, 3, 0, 3})},
-                          .attrs = "k: 2",
-                          .want = {1, 2}}}),
+const OpCases cases_topk = {
+    .op = op_topk,
+    .accepts = top_rows({
+        {.name = "nan loses",
+         .in = {f32({4}).values({1, kNaN, 3, 2})},
+         .attrs = "k: 2",
+         .want = {3, 2, 2, 3}},
+        {.name = "first of equals",
+         .in = {f32({5}).values({1, 3, 3, 0, 3})},
+         .attrs = "k: 2",
+         .want = {3, 3, 1, 2}},
+        {.name = "ends of int64",
+         .in = {int64({4}).values({-0x1p63, 0x1p63, 0, -1})},
+         .attrs = "k: 3",
+         .want = {0x1p63, 0, -1, 1, 2, 3}},
+    }),
     .rejects = bad_k(),
 };
 

@@ -88,19 +88,19 @@ void copy_values(const Entry* entries, i64 n, const Operand& x, i64 from, i64 st
 }
 
 void sort_lines(KernelCall& call, const SortJob& job) {
-  const Operand &x = call.in[0], &y = call.out;
-  const AxisLines in(x, job.axis), out(y, job.axis);
+  const Operand& x = call.in[0];
+  const AxisLines in(x, job.axis), out(call.out, job.axis);
   const i64 n = in.length, count = job.count;
-  Entry* e = static_cast<Entry*>(call.scratch->get(static_cast<size_t>(n) * sizeof(Entry)));
+  Entry* e = call.try_scratch<Entry>(n);
+  if (e == nullptr) return;
   for (i64 r = call.begin; r < call.end; ++r) {
     const i64 from = in.lines.offset(r), to = out.lines.offset(r);
     read_entries(e, x, from, n, in.stride, job.is_descending);
     if (count < n) std::nth_element(e, e + count, e + n);
     std::sort(e, e + count);
-    if (job.wants_places) {
-      write_places(e, count, y, to, out.stride);
-      continue;
-    }
+    if (job.places != nullptr) write_places(e, count, *job.places, to, out.stride);
+    if (job.values == nullptr) continue;
+    const Operand& y = *job.values;
     switch (size_of(x.dtype)) {
       case 1:
         copy_values<u8>(e, count, x, from, in.stride, y, to, out.stride);
@@ -126,11 +126,8 @@ void sort(KernelCall& call) {
 void argsort(KernelCall& call) {
   sort_lines(call, sort_job(call, true));
 }
-void top_k_values(KernelCall& call) {
-  sort_lines(call, top_k_job(call, false));
-}
-void top_k_indices(KernelCall& call) {
-  sort_lines(call, top_k_job(call, true));
+void topk(KernelCall& call) {
+  sort_lines(call, topk_job(call));
 }
 
 }  // namespace tl::cpu

@@ -6,11 +6,6 @@
 namespace tl {
 namespace {
 
-Result<int> checked_axis(i64 axis, const Shape& shape) {
-  if (const auto a = normalise_axis(axis, shape.size())) return *a;
-  return fail(Code::BadProgram, "axis {} is out of range for {}", axis, to_string(shape));
-}
-
 i64 row_units(const KernelCall& call) {
   return call.out.rows();
 }
@@ -60,42 +55,57 @@ Rows rows_of(const KernelCall& call) {
 // --- concat ---
 
 Result<TensorType> infer_concat(const InferContext& c) {
-  const TensorType &a = c.input(0), &b = c.input(1);
-  TL_TRY(const int axis, checked_axis(c.attrs().int_at(0), a.shape));
-  if (element_type(a.dtype) != element_type(b.dtype)) {
-    return fail(Code::BadProgram, "cannot join {} and {}: the types differ", to_string(a), to_string(b));
-  }
-  if (!agree_besides(axis, a.shape, b.shape)) {
-    return fail(Code::BadProgram, "cannot join {} and {} along axis {}: other dims differ",
-                to_string(a.shape), to_string(b.shape), axis);
-  }
-  TensorType out{element_type(a.dtype), a.shape};
-  for (int i = 0; i < a.rank(); ++i) {
-    const i64 x = a.shape[i], y = b.shape[i];
-    if (i == axis)
-      out.shape[i] = x == kUnknownDim || y == kUnknownDim ? kUnknownDim : x + y;
-    else if (x == kUnknownDim)
-      out.shape[i] = y;
+  if (c.count() == 0) return fail(Code::BadProgram, "found no tensors to join");
+  TensorType out = c.input(0);
+  TL_TRY(const int axis, checked_axis(c.attrs().int_at(0), out.shape));
+  for (int k = 1; k < c.count(); ++k) {
+    const TensorType& more = c.input(k);
+    if (!agree_besides(axis, out.shape, more.shape)) {
+      return fail(Code::BadProgram, "cannot join {} and {} along axis {}: other dims differ",
+                  to_string(c.shape(0)), to_string(more.shape), axis);
+    }
+    out.dtype = promote(out.dtype, more.dtype);
+    for (int i = 0; i < out.rank(); ++i) {
+      i64& x = out.shape[i];
+      const i64 y = more.shape[i];
+      if (i == axis)
+        x = x == kUnknownDim || y == kUnknownDim ? kUnknownDim : x + y;
+      else if (x == kUnknownDim)
+        x = y;
+    }
   }
   return out;
 }
 
+// A run of x from `offset` on, in the output's type.
+void join_run(const Operand& x, i64 offset, std::byte* to, i64 count, const Operand& out) {
+  const i64 stride = x.strides.back();
+  if (x.dtype == out.dtype) return copy_run(element(x, offset), stride, to, count, size_of(x.dtype));
+  for (i64 i = 0; i < count; ++i) {
+    if (is_float(out.dtype)) {
+      store_from_double(out.dtype, to, i, load_as_double(x.dtype, x.address(), offset + i * stride));
+    } else {
+      store_from_int(out.dtype, to, i, load_as_int(x.dtype, x.address(), offset + i * stride));
+    }
+  }
+}
+
 void run_concat(KernelCall& call) {
-  const Operand &a = call.in[0], &b = call.in[1];
   const auto [dims, axis, last, bytes, cols] = rows_of(call);
   for (i64 row = call.begin; row < call.end; ++row) {
     Dims at = row_coordinates(row, dims);
     std::byte* to = call.out.data + row * cols * bytes;
     if (axis == last) {
-      copy_run(element(a, offset_of(at, a.strides)), a.strides[last], to, a.dims[last], bytes);
-      copy_run(element(b, offset_of(at, b.strides)), b.strides[last], to + a.dims[last] * bytes, b.dims[last],
-               bytes);
+      for (const Operand& x : call.in) {
+        join_run(x, offset_of(at, x.strides), to, x.dims[last], call.out);
+        to += x.dims[last] * bytes;
+      }
       continue;
     }
-    const bool is_first = at[axis] < a.dims[axis];
-    if (!is_first) at[axis] -= a.dims[axis];
-    const Operand& x = is_first ? a : b;
-    copy_run(element(x, offset_of(at, x.strides)), x.strides[last], to, cols, bytes);
+    size_t from = 0;
+    for (; at[axis] >= call.in[from].dims[axis]; ++from) at[axis] -= call.in[from].dims[axis];
+    const Operand& x = call.in[from];
+    join_run(x, offset_of(at, x.strides), to, cols, call.out);
   }
 }
 
@@ -121,7 +131,7 @@ Result<TensorType> infer_index_select(const InferContext& c) {
   TL_TRY_DO(want_whole(index));
   if (index.rank() != 1)
     return fail(Code::BadProgram, "found an index of shape {}, want one axis", to_string(index.shape));
-  TensorType out{element_type(x.dtype), x.shape};
+  TensorType out = x;
   out.shape[axis] = index.shape[0];
   return out;
 }
@@ -155,7 +165,7 @@ Result<TensorType> infer_gather(const InferContext& c) {
     return fail(Code::BadProgram, "cannot gather from {} with an index of {} along axis {}",
                 to_string(x.shape), to_string(index.shape), axis);
   }
-  TensorType out{element_type(x.dtype), index.shape};
+  TensorType out{x.dtype, index.shape};
   for (int i = 0; i < x.rank(); ++i) {
     if (i != axis && out.shape[i] == kUnknownDim) out.shape[i] = x.shape[i];
   }
@@ -185,8 +195,8 @@ constexpr Kernel kRows = {.run = run, .units = row_units, .unit_cost = row_cost}
 // These only move bits, so that the plain loops are oracle and kernel; the case tables hold written results.
 const OpDef op_concat = {
     .name = "concat",
-    .signature = "(a: tensor, b: tensor, axis: int = 0) -> tensor",
-    .doc = "b after a along an axis.",
+    .signature = "(axis: int, x: tensor...) -> tensor",
+    .doc = "Tensors one after the other along an axis, in the wider of their types.",
     .example = "concat([1.0], [2.0, 3.0])  //~ [1.0000 2.0000 3.0000] shape=[3] float32",
     .infer = infer_concat,
     .layout = Layout::Any,

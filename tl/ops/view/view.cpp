@@ -2,14 +2,10 @@
 #include <algorithm>
 
 #include "tl/ops/ops.h"
+#include "tl/ops/view/window.h"
 
 namespace tl {
 namespace {
-
-Result<int> checked_axis(i64 axis, const Shape& shape) {
-  if (const auto a = normalise_axis(axis, shape.size())) return *a;
-  return fail(Code::BadProgram, "axis {} is out of range for {}", axis, to_string(shape));
-}
 
 Result<Shape> shape_from(const std::vector<i64>& dims) {
   if (dims.size() > static_cast<size_t>(kMaxRank)) {
@@ -31,10 +27,10 @@ Result<TensorType> infer_reshape(const InferContext& c) {
       open = i;
     } else if (to[i] < 0) {
       return fail(Code::BadProgram, "found the negative dim {}", to[i]);
-    } else if (__builtin_mul_overflow(known, to[i], &known)) {
-      return fail(Code::BadProgram, "shape {} is too large", to_string(to));
     }
   }
+  TL_TRY_DO(check_addressable({c.input(0).dtype, to}));
+  for (const i64 d : to) known *= d == kUnknownDim ? 1 : d;
   if (!is_known(from)) return TensorType{c.input(0).dtype, to};
   const i64 size = numel(from);
   if (open >= 0) {
@@ -167,43 +163,60 @@ bool view_broadcast_to(const View& in, const TensorType& out, const Attrs&, View
   return true;
 }
 
-// --- index: x[i, a:b, …], four numbers an axis: start, count, step, 1 if the axis goes ---
+// --- index: x[i, a:b, …] ---
 
-constexpr size_t kPerAxis = 4;
+Result<void> check_window(const AxisWindow& w, int axis, const Shape& from) {
+  if (w.count < 0) return fail(Code::BadProgram, "found {} places along axis {}", w.count, axis);
+  if (w.count == 0 || from[axis] == kUnknownDim) return {};
+  const auto inside = [&](i64 at) { return at >= 0 && at < from[axis]; };
+  i64 last = 0;
+  const bool wraps =
+      __builtin_mul_overflow(w.count - 1, w.step, &last) || __builtin_add_overflow(last, w.start, &last);
+  if (inside(w.start) && !wraps && inside(last)) return {};
+  if (inside(w.start) && wraps) {
+    return fail(Code::BadProgram, "{} places in steps of {} are out of range for axis {} of {}", w.count,
+                w.step, axis, to_string(from));
+  }
+  return fail(Code::BadProgram, "index {} is out of range for axis {} of {}",
+              inside(w.start) ? last : w.start, axis, to_string(from));
+}
 
 Result<TensorType> infer_index(const InferContext& c) {
-  const Shape& from = c.shape(0);
-  const std::vector<i64>& spec = c.attrs().ints();
-  if (spec.size() != kPerAxis * static_cast<size_t>(from.size())) {
-    return fail(Code::BadProgram, "found {} numbers for {}, want four an axis", spec.size(), to_string(from));
+  const TensorType& x = c.input(0);
+  TL_TRY(const Shape part, window_shape(c.attrs().ints(), x.shape));
+  if (is_quantised(x.dtype) && x.rank() > 0) {
+    const AxisWindow w = axis_window(c.attrs().ints(), x.rank() - 1);
+    if (w.start != 0 || w.count != x.shape.back() || w.step != 1)
+      return fail(Code::BadProgram, "rows of {} can only be taken whole", to_string(x));
   }
-  TensorType out{c.input(0).dtype, {}};
-  for (int i = 0; i < from.size(); ++i) {
-    const i64* s = &spec[kPerAxis * static_cast<size_t>(i)];
-    const i64 last = s[1] > 0 ? s[0] + (s[1] - 1) * s[2] : s[0];
-    if (s[1] > 0 && from[i] != kUnknownDim && (s[0] < 0 || s[0] >= from[i] || last < 0 || last >= from[i])) {
-      return fail(Code::BadProgram, "index {} is out of range for axis {} of {}",
-                  s[0] < 0 || s[0] >= from[i] ? s[0] : last, i, to_string(from));
-    }
-    if (is_quantised(out.dtype) && i == from.size() - 1 && (s[0] != 0 || s[1] != from[i] || s[2] != 1)) {
-      return fail(Code::BadProgram, "rows of {} can only be taken whole", to_string(c.input(0)));
-    }
-    if (s[3] == 0) out.shape.push_back(s[1]);
-  }
-  return out;
+  return TensorType{x.dtype, part};
 }
 
 bool view_index(const View& in, const TensorType& out, const Attrs& attrs, View& result) {
   result = {out.shape, {}, in.offset};
   for (int i = 0; i < in.shape.size(); ++i) {
-    const i64* s = &attrs.ints()[kPerAxis * static_cast<size_t>(i)];
-    if (s[1] > 0) result.offset += s[0] * in.strides[i];
-    if (s[3] == 0) result.strides.push_back(in.strides[i] * s[2]);
+    const AxisWindow w = axis_window(attrs.ints(), i);
+    if (w.count > 0) result.offset += w.start * in.strides[i];
+    // A single place has no neighbour, however long the step: the product could leave 64 bits.
+    if (!w.is_dropped) result.strides.push_back(w.count > 1 ? in.strides[i] * w.step : in.strides[i]);
   }
   return true;
 }
 
 }  // namespace
+
+Result<Shape> window_shape(const std::vector<i64>& spec, const Shape& from) {
+  if (spec.size() != 4 * static_cast<size_t>(from.size())) {
+    return fail(Code::BadProgram, "found {} numbers for {}, want four an axis", spec.size(), to_string(from));
+  }
+  Shape part;
+  for (int i = 0; i < from.size(); ++i) {
+    const AxisWindow w = axis_window(spec, i);
+    TL_TRY_DO(check_window(w, i, from));
+    if (!w.is_dropped) part.push_back(w.count);
+  }
+  return part;
+}
 
 const OpDef op_reshape = {
     .name = "reshape",

@@ -176,6 +176,9 @@ const OpCases cases_contiguous = {
                 {.name = "reversed", .in = {f64({3, 4}).reversed(0).reversed(1)}},
                 {.name = "broadcast", .in = {int8({1, 5}).broadcast_to({4, 5})}},
                 {.name = "every third", .in = {boolean({3, 20}).every(3)}},
+                {.name = "long rows apart", .in = {int16({4, 2700}).every(3)}},
+                {.name = "long columns", .in = {f64({1300, 5}).transposed()}},
+                {.name = "some rows of blocks", .in = {quantised(DType::Q4_K, {9, 512}).every_row(2)}},
                 {.name = "0-d", .in = {int64({})}},
                 {.name = "empty", .in = {f32({3, 0})}}},
 };

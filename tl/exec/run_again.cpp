@@ -1,0 +1,135 @@
+// Runs that are kept for another evaluation of the same snapshot: what changed since the last one is made
+// anew, everything else stays in batches that come back.
+#include "tl/exec/run.h"
+
+namespace tl {
+
+void Run::Index::add(std::vector<std::vector<i32>>& lists) {
+  for (const std::vector<i32>& list : lists) {
+    items.insert(items.end(), list.begin(), list.end());
+    begin.push_back(static_cast<i32>(items.size()));
+  }
+}
+
+void Run::begin_again(const RunChanges& changes, std::shared_ptr<const void> keep, bool reuse_batches) {
+  const bool is_first = count_++ == 0;
+  reuses_batches_ = reuse_batches && !device_.wants_accesses();
+  changes_ = is_first ? nullptr : &changes;
+  keep_ = std::move(keep);
+  skipped_ = 0;
+  slots_.clear();
+  if (is_first) return index_steps(changes);
+  outcome_ = std::make_shared<Outcome>();
+  find_changed(changes);
+}
+
+void Run::index_steps(const RunChanges& changes) {
+  homes_.resize(plan_->batch_ends.size());
+  for (auto& home : homes_) home = std::make_shared<BatchHome>();
+  sources_.resize(plan_->batch_ends.size());
+  by_base_.resize(plan_->batch_ends.size());
+  changed_at_.assign(plan_->steps.size(), count_);
+  std::vector<u8> varies(s_.leaves.size(), 0);
+  for (const i32 leaf : changes.varying_leaves) varies[static_cast<size_t>(leaf)] = 1;
+  std::vector<std::vector<i32>> computes(s_.items.size()), reads(s_.items.size()),
+      reads_leaf(s_.leaves.size());
+  for (size_t i = 0; i < plan_->steps.size(); ++i) {
+    const Step& step = plan_->steps[i];
+    const i32 self = static_cast<i32>(i);
+    computes[static_cast<size_t>(step.node)].push_back(self);
+    for (const i32 node : step.fused) {
+      if (node != step.node) computes[static_cast<size_t>(node)].push_back(self);
+    }
+    bool is_varying = false, is_told = step.may_be_kept;
+    for (const StepInput& in : step.inputs) {
+      const StepInput* from = &in;
+      while (from->from == StepInput::From::Step) {
+        const Step& conversion = plan_->steps[static_cast<size_t>(from->index)];
+        is_varying = is_varying || conversion.may_be_kept;
+        is_told = is_told || conversion.may_be_kept;  // it reads what was kept, or not
+        from = &conversion.inputs[0];
+      }
+      const SourceRef ref = source_of(*from);
+      auto& list = is_leaf(ref) ? reads_leaf[static_cast<size_t>(~ref)] : reads[static_cast<size_t>(ref)];
+      if (list.empty() || list.back() != self) list.push_back(self);
+      const SourceRef origin = is_leaf(ref) ? ref : plan_->origin_of_node[static_cast<size_t>(ref)];
+      if (!is_leaf(origin) || varies[static_cast<size_t>(~origin)] == 0) continue;
+      is_varying = true;
+      is_told = is_told || s_.node_of(ref).is_scalar;
+    }
+    if (is_varying) reads_varying_.push_back(self);
+    if (is_told) always_.push_back(self);
+  }
+  computes_item_.add(computes);
+  reads_item_.add(reads);
+  reads_leaf_.add(reads_leaf);
+}
+
+void Run::find_changed(const RunChanges& changes) {
+  std::vector<i32>& changed = recent_[count_ % kRecent];
+  changed.clear();
+  const auto mark = [&](std::span<const i32> steps) {
+    for (const i32 step : steps) {
+      u64& at = changed_at_[static_cast<size_t>(step)];
+      if (at != count_) changed.push_back(step);
+      at = count_;
+    }
+  };
+  mark(always_);
+  for (size_t i = 0; i < changes.items.size(); ++i) {
+    if (changes.items[i] != 0) mark(computes_item_.of(i));
+    if (changes.dirty[i] != 0) mark(reads_item_.of(i));
+  }
+  for (const i32 leaf : changes.varying_leaves) {
+    if (changes.dirty_leaves[static_cast<size_t>(leaf)] != 0) mark(reads_leaf_.of(static_cast<size_t>(leaf)));
+  }
+}
+
+void Run::index_operands(size_t index) {
+  std::vector<std::vector<i32>> operands(addresses_.size());
+  for (size_t k = 0; k < sources_[index].size(); ++k) {
+    if (sources_[index][k].base >= 0)
+      operands[static_cast<size_t>(sources_[index][k].base)].push_back(static_cast<i32>(k));
+  }
+  by_base_[index] = {};
+  by_base_[index].add(operands);
+}
+
+// Gives a batch of an earlier run this run's addresses.
+void Run::set_addresses(Batch& batch, size_t index) {
+  const std::vector<OperandSource>& sources = sources_[index];
+  for (size_t base = 0; base < addresses_.size(); ++base) {
+    if (batch.addresses[base] == addresses_[base]) continue;
+    batch.addresses[base] = addresses_[base];
+    for (const i32 k : by_base_[index].of(base)) {
+      batch.operands[static_cast<size_t>(k)].data = addresses_[base] + sources[static_cast<size_t>(k)].offset;
+    }
+  }
+}
+
+// A batch that was filled for an earlier evaluation: what changed since then is made anew, everything else
+// only gets this run's addresses.
+void Run::fill_again(Batch& batch, size_t index) {
+  const i32 first = index == 0 ? 0 : plan_->batch_ends[index - 1], last = plan_->batch_ends[index];
+  const auto again = [&](i32 i) {
+    if (i < first || i >= last || changed_at_[static_cast<size_t>(i)] <= batch.filled_at) return;
+    Command& c = batch.commands[static_cast<size_t>(i - first)];
+    set_command(batch, c, static_cast<size_t>(i), &sources_[index][c.first_operand]);
+  };
+  set_addresses(batch, index);
+  if (count_ - batch.filled_at < kRecent) {
+    for (u64 n = batch.filled_at + 1; n <= count_; ++n) {
+      for (const i32 i : recent_[n % kRecent]) again(i);
+    }
+  } else {
+    for (i32 i = first; i < last; ++i) again(i);
+  }
+  for (const i32 i : reads_varying_) {
+    if (i < first || i >= last) continue;
+    Command& c = batch.commands[static_cast<size_t>(i - first)];
+    c.foreign = 0;
+    add_all_foreign(batch, c, static_cast<size_t>(i));
+  }
+}
+
+}  // namespace tl

@@ -1,0 +1,334 @@
+// What builtins do in a call that is traced, and what the whole of it leaves.
+#include <algorithm>
+
+#include "tl/interp/tracer.h"
+
+namespace tl::interp {
+
+using lang::KVCache;
+using lang::List;
+using lang::ObjectKind;
+using lang::TensorValue;
+
+namespace {
+
+constexpr int kDeepest = lang::kMaxNesting;
+
+// Natives that need more care than "what they are given must be as it was".
+enum class Native : u8 { Shape, Len, Numel, Aware, TensorList, CacheLayer, CacheLength, Change, Append };
+
+const Native* special(std::string_view name) {
+  static const std::unordered_map<std::string_view, Native> kNatives = {
+      {"shape", Native::Shape},        {"len", Native::Len},
+      {"numel", Native::Numel},        {"rank", Native::Aware},
+      {"ndim", Native::Aware},         {"dtype", Native::Aware},
+      {"linear", Native::Aware},       {"layer_norm", Native::Aware},
+      {"tensor", Native::Aware},       {"from_array", Native::Aware},
+      {"from_vec", Native::Aware},     {"concat", Native::TensorList},
+      {"k", Native::CacheLayer},       {"v", Native::CacheLayer},
+      {"get_k", Native::CacheLayer},   {"get_v", Native::CacheLayer},
+      {"length", Native::CacheLength}, {"append", Native::Append},
+      {"push", Native::Change},        {"pop", Native::Change},
+      {"extend", Native::Change},      {"insert", Native::Change},
+      {"remove", Native::Change},      {"set", Native::Change},
+      {"clear", Native::Change},
+  };
+  const auto it = kNatives.find(name);
+  return it == kNatives.end() ? nullptr : &it->second;
+}
+
+}  // namespace
+
+// ---- Builtins ---------------------------------------------------------------------------------------------
+
+// Which attributes of the op that is recorded next are ints of the trace. Lists become tensors of them.
+void Tracer::before_op(const Builtin& row, std::span<Value> args) {
+  patches_.clear();
+  patched_op_ = row.op;
+  const bool of_numbers = args.size() == 1 && row.parsed.params[0].kind == lang::ParamKind::Tensor;
+  if (of_numbers) fix(args[0]);
+  i32 scalars = 0;
+  for (size_t i = 0; i < args.size(); ++i) {
+    const lang::Parameter& p = row.parsed.params[std::min(i, row.parsed.params.size() - 1)];
+    Value& v = args[i];
+    switch (p.kind) {
+      case lang::ParamKind::Tensor:
+        if (is_callers(v) && items_of(v) != nullptr) {  // its items with their symbols, for to_tensor
+          fix_lengths(v);
+          const i32 place = place_of(v);
+          if (place < 0) return;
+          std::vector<Value> items;
+          for (size_t k = 0; k < items_of(v)->size(); ++k) {
+            const Value& item = (*items_of(v))[k];
+            if (item.is_object()) fix_deep(item);
+            items.push_back(read(Place::Kind::Item, place, static_cast<u32>(k), item));
+          }
+          v = lang::make_list(std::move(items));
+        }
+        continue;
+      case lang::ParamKind::Ints:
+        if (const auto* list = v.get_if<List>(); list != nullptr) {
+          if (is_callers(v)) {
+            fix_deep(v);
+            continue;
+          }
+          for (size_t k = 0; k < list->items.size(); ++k) {
+            const i32 symbol = symbol_of(list->items[k]);
+            if (symbol >= 0) patches_.push_back({symbol, static_cast<i32>(k), true});
+          }
+        } else {
+          if (const i32 symbol = symbol_of(v); symbol >= 0) patches_.push_back({symbol, 0, true});
+          if (v.is_object()) fix_deep(v);
+        }
+        continue;
+      case lang::ParamKind::String:
+        continue;
+      case lang::ParamKind::Int:
+        if (row.op->is_random && v.is_empty() && p.default_value.is_empty()) {
+          patches_.push_back({p.name == "seed" ? TracePatch::kSeed : TracePatch::kPosition, scalars, false});
+        } else if (const i32 symbol = symbol_of(v); symbol >= 0) {
+          patches_.push_back({symbol, scalars, false});
+        } else {
+          fix_numbers(v);
+        }
+        ++scalars;
+        continue;
+      case lang::ParamKind::Float:
+        if (const i32 symbol = symbol_of(v); symbol >= 0) {
+          patches_.push_back({symbol, scalars, false, true});
+        } else {
+          fix_numbers(v);
+        }
+        ++scalars;
+        continue;
+      default:
+        fix_numbers(v);
+        ++scalars;
+    }
+  }
+}
+
+// The tensors of a cache's layer, before the call changes them, become inputs.
+void Tracer::use_layer(const Value& cache, const Value& layer) {
+  fix(layer);
+  const i32 place = place_of(cache);
+  auto& layers = cache.as<KVCache>().layers;
+  if (is_aborted_ || !layer.is_int() || layer.as_int() < 0 ||
+      layer.as_int() >= static_cast<i64>(layers.size())) {
+    return;
+  }
+  const u32 number = static_cast<u32>(layer.as_int());
+  const bool is_known = std::any_of(layers_.begin(), layers_.end(), [&](const CacheLayer& l) {
+    return l.cache == place && l.layer == number;
+  });
+  if (is_known) return;
+  const KVCache::Layer& at = layers[number];
+  if (!at.keys || !at.values) return abort("the cache is still empty");
+  const auto add = [&](Place::Kind kind, const Tensor& t) {
+    const size_t before = call_->inputs.size();
+    read(kind, place, number, lang::make_tensor(t));
+    return call_->inputs.size() > before ? static_cast<i32>(before) : -1;
+  };
+  const i32 keys = add(Place::Kind::Keys, at.keys), values = add(Place::Kind::Values, at.values);
+  layers_.push_back({place, number, at.keys, at.values, keys, values});
+}
+
+bool Tracer::cache_length(const Value& cache, Value& result) {
+  const auto& c = cache.as<KVCache>();
+  if (!is_callers(cache)) return false;
+  if (c.layers.empty() || !c.layers[0].keys) {
+    abort("the cache is still empty");
+    return false;
+  }
+  use_layer(cache, Value(i64{0}));
+  const SourceRef ref = ref_of(c.layers[0].keys);
+  result = make_int(c.length(), add_int({.op = TraceInt::Op::Dim, .a = ref, .b = 0}));
+  return !is_aborted_;
+}
+
+// What changes its first argument may do so only to what the call has made itself.
+bool Tracer::change(const Builtin& builtin, std::span<Value> args) {
+  if (args.empty() || !args[0].is_object()) return false;
+  if (!args[0].is(ObjectKind::List) || is_callers(args[0])) {
+    abort(fmt::format("{} changes {} of its caller's", builtin.name, type_name(args[0])));
+    return false;
+  }
+  const bool stores = builtin.name == "push" || builtin.name == "append";
+  for (const Value& v : args.subspan(1)) {
+    if (!stores) fix_deep(v);
+  }
+  return false;
+}
+
+bool Tracer::call(const Builtin& builtin, std::span<Value> args, Value& result) {
+  if (is_aborted_) return false;
+  if (builtin.op != nullptr) {
+    before_op(builtin, args);
+    return false;
+  }
+  const Native* kind = special(builtin.name);
+  const Tensor* first = args.empty() ? nullptr : tensor_of(args[0]);
+  if (kind == nullptr) {
+    if (builtin.effect != lang::Effect::Pure) {
+      abort(fmt::format("it calls {}", builtin.name));
+      return false;
+    }
+    for (const Value& v : args) fix_deep(v);
+    return false;
+  }
+  switch (*kind) {
+    case Native::Shape:
+      if (first != nullptr) {
+        const SourceRef ref = ref_of(*first);
+        std::vector<Value> dims;
+        for (int axis = 0; axis < first->rank(); ++axis) {
+          const i32 symbol = add_int({.op = TraceInt::Op::Dim, .a = ref, .b = axis});
+          dims.push_back(make_int(first->shape()[axis], symbol));
+        }
+        result = lang::make_list(std::move(dims));
+        return true;
+      }
+      fix_deep(args[0]);
+      return false;
+    case Native::Len:
+      if (first != nullptr && first->rank() > 0) {
+        const SourceRef ref = ref_of(*first);
+        result = make_int(first->shape()[0], add_int({.op = TraceInt::Op::Dim, .a = ref, .b = 0}));
+        return true;
+      }
+      if (args[0].is(ObjectKind::KVCache)) return cache_length(args[0], result);
+      if (items_of(args[0]) != nullptr && is_callers(args[0])) read_items(args[0]);
+      return false;
+    case Native::Numel:
+      if (first != nullptr) {
+        const SourceRef ref = ref_of(*first);
+        result = make_int(numel(first->shape()), add_int({.op = TraceInt::Op::Numel, .a = ref}));
+        return true;
+      }
+      fix_lengths(args[0]);
+      return false;
+    case Native::Aware:
+    case Native::TensorList:
+      for (const Value& v : args) {
+        if (v.is(ObjectKind::Tensor)) continue;
+        if (v.is(ObjectKind::List) && !is_callers(v) && *kind == Native::TensorList) {
+          for (const Value& item : v.as<List>().items) {
+            if (!item.is(ObjectKind::Tensor)) fix_deep(item);
+          }
+          continue;
+        }
+        if (!v.is_int() || builtin.name != "tensor") fix_deep(v);
+      }
+      return false;
+    case Native::CacheLayer:
+      if (!args[0].is(ObjectKind::KVCache))
+        fix_deep(args[0]);
+      else if (is_callers(args[0]))
+        use_layer(args[0], args[1]);
+      fix(args[1]);
+      return false;
+    case Native::CacheLength:
+      if (!args[0].is(ObjectKind::KVCache)) return false;
+      return cache_length(args[0], result);
+    case Native::Append:
+      if (args[0].is(ObjectKind::KVCache)) {
+        if (args.size() == 4 && is_callers(args[0])) use_layer(args[0], args[1]);
+        for (const Value& v : args.subspan(1)) {
+          if (!v.is(ObjectKind::Tensor)) fix_deep(v);
+        }
+        return false;
+      }
+      if (first != nullptr) {
+        for (const Value& v : args.subspan(1)) fix_numbers(v);
+        return false;
+      }
+      return change(builtin, args);
+    case Native::Change:
+      return change(builtin, args);
+  }
+  return false;
+}
+
+void Tracer::after_call() {
+  if (!patches_.empty()) abort("an op did not take its attributes as they were given");
+  patches_.clear();
+  patched_op_ = nullptr;
+}
+
+// ---- The whole --------------------------------------------------------------------------------------------
+
+void Tracer::begin(std::span<Value> args) {
+  for (size_t i = 0; i < args.size(); ++i) args[i] = read(Place::Kind::Arg, -1, static_cast<u32>(i), args[i]);
+}
+
+i32 Tracer::add_part(const Value& v, int depth) {
+  if (is_aborted_) return 0;
+  if (depth > kDeepest) return abort("its result is nested too deep"), 0;
+  ResultPart part;
+  if (const i32 symbol = symbol_of(v); symbol >= 0) {
+    part.kind = ResultPart::Kind::Int;
+    part.number = symbol;
+  } else if (const auto* tensor = v.get_if<TensorValue>()) {
+    const SourceRef ref = ref_of(tensor->tensor);
+    part.kind = ResultPart::Kind::Tensor;
+    part.is_literal = tensor->is_literal;
+    part.number = static_cast<i32>(trace_.outputs().size());
+    if (is_leaf(ref) && tensor->tensor->is_scalar) return abort("it gives an int as a tensor"), 0;
+    trace_.add_output(ref);
+  } else if (!v.is_object() || is_unchanging(v.object()->kind)) {
+    part.value = v;
+  } else if (is_callers(v)) {
+    part.kind = ResultPart::Kind::Place;
+    part.number = place_of(v);
+  } else {
+    if (std::find(in_result_.begin(), in_result_.end(), v.object()) != in_result_.end())
+      return abort("its result holds one object twice"), 0;
+    in_result_.push_back(v.object());
+    const std::vector<Value>* items = items_of(v);
+    if (const auto* s = v.get_if<lang::Struct>()) {
+      part.kind = ResultPart::Kind::Struct;
+      part.value = Value(new lang::Struct(s->type));
+      items = &s->fields;
+    } else if (v.is(ObjectKind::List)) {
+      part.kind = ResultPart::Kind::List;
+      part.is_vec = v.as<List>().is_vec;
+    } else if (v.is(ObjectKind::Tuple)) {
+      part.kind = ResultPart::Kind::Tuple;
+    } else {
+      return abort(fmt::format("it gives {}", type_name(v))), 0;
+    }
+    for (const Value& item : *items) part.children.push_back(add_part(item, depth + 1));
+  }
+  call_->parts.push_back(std::move(part));
+  return static_cast<i32>(call_->parts.size() - 1);
+}
+
+void Tracer::add_effects() {
+  for (const CacheLayer& before : layers_) {
+    const auto cache = std::find_if(place_of_object_.begin(), place_of_object_.end(),
+                                    [&](const auto& p) { return p.second == before.cache; });
+    if (cache == place_of_object_.end()) return abort("a cache is gone");
+    const auto& after = static_cast<const KVCache*>(cache->first)->layers;
+    if (before.layer >= after.size() || !after[before.layer].keys || !after[before.layer].values)
+      return abort("it empties a cache");
+    const KVCache::Layer& now = after[before.layer];
+    const auto add = [&](const Tensor& was, const Tensor& is, bool is_keys, i32 input) {
+      if (was == is) return;
+      call_->effects.push_back(
+          {before.cache, before.layer, is_keys, static_cast<i32>(trace_.outputs().size()), input});
+      trace_.add_output(ref_of(is));
+    };
+    add(before.keys, now.keys, true, before.keys_input);
+    add(before.values, now.values, false, before.values_input);
+  }
+}
+
+std::unique_ptr<TracedCall> Tracer::finish(const Value& result) {
+  call_->result = add_part(result);
+  add_effects();
+  if (is_aborted_) return nullptr;
+  trace_.finish();
+  return std::move(call_);
+}
+
+}  // namespace tl::interp

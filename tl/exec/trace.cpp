@@ -200,6 +200,7 @@ bool Trace::compute_ints(size_t count, std::span<const i64> given) {
     const auto value_of = [&](i32 n) { return values_[static_cast<size_t>(n)]; };
     const auto shape_of = [&](i32 ref) -> const Shape& { return snapshot_.node_of(ref).type.shape; };
     i64& out = values_[next_int_];
+    if ((how.op == TraceInt::Op::Dim || how.op == TraceInt::Op::Numel) && !is_dirty(how.a)) continue;
     switch (how.op) {
       case TraceInt::Op::Given:
         out = given[static_cast<size_t>(how.a)];
@@ -293,11 +294,8 @@ bool Trace::infer(Node& node, const SnapshotItem& item) const {
 bool Trace::update_item(size_t index, Recorder& recorder) {
   Item& item = items_[index];
   bool is_dirty = is_stale_;
-  for (i32 k = item.first_input; k < item.first_input + item.inputs; ++k) {
-    const SourceRef in = inputs_[static_cast<size_t>(k)];
-    is_dirty = is_dirty || (is_leaf(in) ? leaf_dirty_[static_cast<size_t>(~in)]
-                                        : item_dirty_[static_cast<size_t>(in)]) != 0;
-  }
+  for (i32 k = item.first_input; k < item.first_input + item.inputs; ++k)
+    is_dirty = is_dirty || this->is_dirty(inputs_[static_cast<size_t>(k)]);
   item_changed_[index] = item_dirty_[index] = 0;
   if (item.patches > 0) is_dirty = patch(index, recorder) || is_dirty;
   if (!is_dirty && !item.is_volatile) return true;

@@ -120,7 +120,8 @@ class Trace {
 
   Fit update_all(Recorder& recorder, std::vector<Tensor>& inputs, std::span<const i64> given);
   bool is_dirty(SourceRef ref) const {
-    return (is_leaf(ref) ? leaf_dirty_[static_cast<size_t>(~ref)] : item_dirty_[static_cast<size_t>(ref)]) != 0;
+    return (is_leaf(ref) ? leaf_dirty_[static_cast<size_t>(~ref)] : item_dirty_[static_cast<size_t>(ref)]) !=
+           0;
   }
   bool update_leaf(size_t number, Tensor tensor);
   bool make_leaf(size_t number, std::span<const i64> given);

@@ -244,7 +244,7 @@ struct Executor::Impl {
     }
     run.let_go();
     e.stats_.kept_conversions += run.skipped();
-    unseen.push_back({last, run.outcome()});
+    // Interpreted, results that nobody looks at would not be computed: their failures are nobody's.
     ++e.stats_.replays;
     return {};
   }
@@ -380,6 +380,7 @@ Result<bool> Executor::replay(Trace& trace, std::vector<Tensor>& inputs, std::sp
   Result<void> done = fits ? impl_->replay(*this, trace, outputs) : Result<void>();
   const bool is_done = fits && done.ok();
   if (!is_done) {
+    trace.forget();  // with it goes the memory that it took so far
     trace.snapshot().undo_grants();
     recorder_.set_generator(generator);
     trace.give_back(inputs);

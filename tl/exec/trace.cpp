@@ -54,6 +54,7 @@ SourceRef Trace::add_node(const Node& recorded, std::span<const SourceRef> input
   }
   item.ints = static_cast<i32>(ints_.size());
   item.guards = static_cast<i32>(guards_.size());
+  item.dtype = node.type.dtype, item.rank = node.type.rank();
   item.is_volatile = node.op->kind == OpKind::Append || node.op->donates;
   SnapshotItem& place = snapshot_.items.emplace_back();
   place.node = &node;
@@ -80,7 +81,25 @@ void Trace::add_guard(i32 symbol, i64 value, Span where) {
   guards_.push_back({symbol, value, where});
 }
 
+// What nobody reads is not computed when it is interpreted either, and then cannot fail.
+void Trace::find_unused() {
+  for (SnapshotItem& item : snapshot_.items) item.unused = true;
+  std::vector<SourceRef> needed(outputs_);
+  while (!needed.empty()) {
+    const SourceRef ref = needed.back();
+    needed.pop_back();
+    if (is_leaf(ref) || !snapshot_.items[static_cast<size_t>(ref)].unused) continue;
+    SnapshotItem& item = snapshot_.items[static_cast<size_t>(ref)];
+    item.unused = false;
+    needed.insert(needed.end(), item.inputs.begin(), item.inputs.end());
+  }
+  std::erase_if(in_place_items_, [&](i32 item) { return snapshot_.items[static_cast<size_t>(item)].unused; });
+  for (size_t i = 0; i < items_.size(); ++i)
+    items_[i].is_volatile = items_[i].is_volatile && !snapshot_.items[i].unused;
+}
+
 void Trace::finish() {
+  find_unused();
   for (const SourceRef ref : outputs_) {
     if (!is_leaf(ref)) snapshot_.items[static_cast<size_t>(ref)].external = true;
   }
@@ -125,7 +144,7 @@ Trace::Fit Trace::update_all(Recorder& recorder, std::vector<Tensor>& inputs, st
   size_t next_input = 0;
   for (const i32 i : varying_leaves_) {
     if (leaves_[static_cast<size_t>(i)].kind != Leaf::Kind::Input) continue;
-    if (!update_leaf(static_cast<size_t>(i), std::move(inputs[next_input++]))) return Fit::Types;
+    if (!update_leaf(static_cast<size_t>(i), inputs[next_input++])) return Fit::Types;
   }
   for (size_t i = 0; i < items_.size(); ++i) {
     const Item& item = items_[i];
@@ -138,7 +157,8 @@ Trace::Fit Trace::update_all(Recorder& recorder, std::vector<Tensor>& inputs, st
   return check_guards(guards_.size()) ? Fit::Fits : Fit::Guard;
 }
 
-bool Trace::update_leaf(size_t number, Tensor tensor) {
+// Takes the tensor if it fits.
+bool Trace::update_leaf(size_t number, Tensor& tensor) {
   Leaf& leaf = leaves_[number];
   const Node& node = *tensor.node();
   if (node.type.dtype != leaf.type.dtype || node.type.rank() != leaf.type.rank() ||
@@ -155,12 +175,18 @@ bool Trace::update_leaf(size_t number, Tensor tensor) {
   return true;
 }
 
+// Ints that do not fit the type they become are the interpreter's to report.
+static bool fits(DType dtype, i64 value) {
+  return is_float(dtype) || holds(dtype, value);
+}
+
 // A scalar or literal of ints that come before any node that reads it.
 bool Trace::make_leaf(size_t number, std::span<const i64> given) {
   Leaf& leaf = leaves_[number];
   if (leaf.kind == Leaf::Kind::Scalar) {
     if (!compute_ints(static_cast<size_t>(leaf.symbol) + 1, given)) return false;
     const i64 value = values_[static_cast<size_t>(leaf.symbol)];
+    if (!fits(leaf.type.dtype, value)) return false;
     snapshot_.leaves[number]->scalar = static_cast<double>(value);
     snapshot_.leaves[number]->scalar_int = value;
     return true;
@@ -171,6 +197,7 @@ bool Trace::make_leaf(size_t number, std::span<const i64> given) {
     const TraceElement& e = leaf.elements[k];
     if (e.symbol >= 0 && !compute_ints(static_cast<size_t>(e.symbol) + 1, given)) return false;
     const i64 value = e.symbol >= 0 ? values_[static_cast<size_t>(e.symbol)] : e.value;
+    if (e.symbol >= 0 && !fits(dtype, value)) return false;
     if (is_float(dtype)) {
       store_from_double(dtype, bytes.data(), static_cast<i64>(k),
                         e.symbol >= 0 ? static_cast<double>(value) : e.number);
@@ -179,7 +206,7 @@ bool Trace::make_leaf(size_t number, std::span<const i64> given) {
     }
   }
   Result<Tensor> made = (*make_literal_)(leaf.type, bytes);
-  return made.ok() && update_leaf(number, std::move(made).value());
+  return made.ok() && update_leaf(number, *made);
 }
 
 bool Trace::make_leaves_of(size_t index, std::span<const i64> given) {
@@ -247,10 +274,16 @@ bool Trace::check_guards(size_t count) {
   return true;
 }
 
-// Attributes that are ints of the trace; true if one has changed that a shape may hang on.
-bool Trace::patch(size_t index, Recorder& recorder) {
+// An int that becomes a float attribute must be one exactly.
+static bool is_exact(i64 value) {
+  const f64 near = static_cast<f64>(value);
+  return near < 0x1p63 && static_cast<i64>(near) == value;
+}
+
+// Attributes that are ints of the trace: whether one has changed that a shape may hang on.
+Trace::Patched Trace::patch(size_t index, Recorder& recorder) {
   const Item& item = items_[index];
-  bool changed = false;
+  Patched result = Patched::Same;
   for (i32 k = item.first_patch; k < item.first_patch + item.patches; ++k) {
     Patch& p = patches_[static_cast<size_t>(k)];
     if (p.symbol < 0) {
@@ -260,13 +293,14 @@ bool Trace::patch(size_t index, Recorder& recorder) {
       continue;
     }
     i64 value = values_[static_cast<size_t>(p.symbol)];
+    if (p.as_float && !is_exact(value)) return Patched::Unfit;
     if (p.as_float) value = std::bit_cast<i64>(static_cast<f64>(value));
     if (p.value == value) continue;
     p.value = value;
-    changed = true;
+    result = Patched::Changed;
     p.in_list ? item.node->attrs.set_item(p.at, value) : item.node->attrs.set_int(p.at, value);
   }
-  return changed;
+  return result;
 }
 
 bool Trace::infer(Node& node, const SnapshotItem& item) const {
@@ -299,12 +333,21 @@ bool Trace::update_item(size_t index, Recorder& recorder) {
                                         : item_dirty_[static_cast<size_t>(in)]) != 0;
   }
   item_changed_[index] = item_dirty_[index] = 0;
-  if (item.patches > 0) is_dirty = patch(index, recorder) || is_dirty;
+  if (item.patches > 0) {
+    const Patched patched = patch(index, recorder);
+    if (patched == Patched::Unfit) return false;
+    is_dirty = is_dirty || patched == Patched::Changed;
+  }
   if (!is_dirty && !item.is_volatile) return true;
   Node& node = *item.node.node();
   item_changed_[index] = 1;
   SnapshotItem& place = snapshot_.items[index];
   if (is_dirty && !infer(node, place)) return false;
+  if (node.type.dtype != item.dtype || node.type.rank() != item.rank) return false;
+  if (place.unused) {
+    item_dirty_[index] = 1;
+    return true;
+  }
   const View before = place.view;
   const SourceRef base_before = place.base;
   placer_->place(static_cast<SourceRef>(index));
@@ -315,6 +358,11 @@ bool Trace::update_item(size_t index, Recorder& recorder) {
   item_dirty_[index] = is_stale_ || place.base != base_before || place.view.offset != before.offset ||
                        place.view.shape != before.shape || place.view.strides != before.strides;
   return true;
+}
+
+void Trace::forget() {
+  is_stale_ = true;
+  run.reset();
 }
 
 void Trace::let_go() {

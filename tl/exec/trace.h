@@ -78,6 +78,8 @@ class Trace {
   bool key_changed() const { return key_changed_; }
   const std::vector<SourceRef>& outputs() const { return outputs_; }
   i64 int_value(i32 symbol) const { return values_[static_cast<size_t>(symbol)]; }
+  // After an evaluation that did not come about: the next one makes everything anew.
+  void forget();
   // Lets go of this call's inputs.
   void let_go();
   void give_back(std::vector<Tensor>& inputs);
@@ -109,8 +111,10 @@ class Trace {
     i32 ints = 0, guards = 0;          // how many come before it
     bool is_volatile = false;          // where it lies depends on who else holds memory
     bool reads_ints = false;           // a scalar or literal of ints
-    i32 first_input = 0, inputs = 0;   // in inputs_
-    u64 facts = 0;                     // of the plan key
+    DType dtype = DType::F32;          // what it was when it was recorded, and must be again
+    int rank = 0;
+    i32 first_input = 0, inputs = 0;  // in inputs_
+    u64 facts = 0;                    // of the plan key
   };
   struct Guard {
     i32 symbol;
@@ -119,15 +123,17 @@ class Trace {
   };
 
   Fit update_all(Recorder& recorder, std::vector<Tensor>& inputs, std::span<const i64> given);
-  bool update_leaf(size_t number, Tensor tensor);
+  bool update_leaf(size_t number, Tensor& tensor);
   bool make_leaf(size_t number, std::span<const i64> given);
   bool make_leaves_of(size_t index, std::span<const i64> given);
   bool compute_ints(size_t count, std::span<const i64> given);
   i64 compute(const TraceInt& how, std::span<const i64> given) const;
   bool check_guards(size_t count);
   bool update_item(size_t index, Recorder& recorder);
-  bool patch(size_t index, Recorder& recorder);
+  enum class Patched : u8 { Same, Changed, Unfit };
+  Patched patch(size_t index, Recorder& recorder);
   bool infer(Node& node, const SnapshotItem& item) const;
+  void find_unused();
 
   struct Kept {
     std::shared_ptr<const Plan> plan;

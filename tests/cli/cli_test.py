@@ -4,6 +4,7 @@ import argparse
 import json
 import os
 import pathlib
+import re
 import signal
 import subprocess
 import sys
@@ -26,6 +27,112 @@ def generate(*args, model=TINY, count=8):
               "--json", *args)
     assert out.returncode == 0, out.stderr.decode()
     return json.loads(out.stdout)
+
+
+class SeeingInside(unittest.TestCase):
+    PROGRAM = "let a = ones([64, 64])\nfor i in range(3) {\n    a = softmax(a @ a)\n}\nprint(item(sum(a)))\n"
+
+    def run_with(self, *args, program=PROGRAM, code=0, **kw):
+        out = run("run", *args, "-", stdin=program, **kw)
+        self.assertEqual(out.returncode, code, out.stderr.decode())
+        return out
+
+    def test_profile(self):
+        for args in (["--profile"], ["--profile", "--device", "reference"]):
+            err = self.run_with(*args).stderr.decode()
+            ops = dict(re.findall(r"^(\w+) +(\d+) +[\d.]+ +[\d.]+ ", err, re.M))
+            self.assertEqual((ops["matmul"], ops["softmax"], ops["sum"]), ("3", "3", "1"), err)
+            self.assertIn("<stdin>:3  matmul", err)
+            wall, busy = map(float, re.search(r"profile: ([\d.]+) ms, of which the device was busy ([\d.]+)", err).groups())
+            host = sum(map(float, re.findall(r" (?:record|plan|submit|wait) ([\d.]+) ms", err)))
+            parts = sum(float(ms) for ms in re.findall(r"^\w+ +\d+ +([\d.]+) ", err, re.M))
+            self.assertLessEqual(busy, wall)
+            self.assertLessEqual(host, wall)
+            self.assertGreater(host, wall * 0.5, "what the host did is accounted for")
+            self.assertAlmostEqual(parts, busy, delta=0.01)
+        self.assertIn("GFLOP/s in float32", self.run_with("--profile").stderr.decode())
+
+    def test_profile_after_an_error(self):
+        out = self.run_with("--profile", program=self.PROGRAM + "panic(\"no\")", code=1)
+        self.assertIn("<stdin>:3  matmul", out.stderr.decode())
+        self.assertIn("no", out.stderr.decode())
+
+    def test_profile_after_an_interrupt(self):
+        child = subprocess.Popen([TL, "--profile", "-"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        child.stdin.write(b"let a = ones([8])\nprint(1)\nflush()\nwhile true {\n    a = tanh(a)\n}")
+        child.stdin.close()
+        child.stdout.readline()
+        time.sleep(0.1)
+        child.send_signal(signal.SIGINT)
+        err = child.stderr.read().decode()
+        self.assertEqual(child.wait(), 130)
+        child.stdout.close()
+        child.stderr.close()
+        self.assertIn("<stdin>:5  ", err)
+
+    def test_trace(self):
+        with tempfile.TemporaryDirectory() as folder:
+            path = pathlib.Path(folder) / "trace.json"
+            self.run_with("--trace", path)
+            events = json.loads(path.read_text())["traceEvents"]
+            commands = [e for e in events if e["ph"] == "X" and e["pid"] == 2]
+            self.assertEqual([e["name"] for e in commands].count("matmul"), 3)
+            self.assertEqual({e["name"] for e in events if e["ph"] == "X" and e["pid"] == 1},
+                             {"record", "plan", "submit", "wait"} & {e["name"] for e in events})
+            for e in commands:
+                self.assertTrue(e["args"]["line"].startswith("<stdin>:"), e)
+                self.assertGreaterEqual(e["dur"], 0)
+            by_track = {}
+            for e in sorted((e for e in events if e["ph"] == "X"), key=lambda e: e["ts"]):
+                self.assertGreaterEqual(e["ts"], by_track.get((e["pid"], e["tid"]), 0) - 0.0011, "slices cross")
+                by_track[e["pid"], e["tid"]] = e["ts"] + e["dur"]
+            path.unlink()
+            self.run_with("--trace", path, program=self.PROGRAM + "panic(\"no\")", code=1)
+            json.loads(path.read_text())
+        self.run_with("--trace", "/no/such/dir/t.json", code=3)
+        self.run_with("--trace", "/dev/full", code=3)
+
+    def test_memory(self):
+        err = self.run_with("--memory", program="let a = ones([500, 500])\nlet b = a * 2.0\nprint(sum(b))").stderr.decode()
+        self.assertRegex(err, r"ones float32\[500, 500\] at <stdin>:1:9  ones\(\[500, 500\]\)")
+        self.assertRegex(err, r"plans: \d+ made")
+
+    def test_validate(self):
+        for device in ("cpu", "reference", "null"):
+            out = self.run_with("--validate", "--device", device)
+            plain = self.run_with("--device", device)
+            self.assertEqual(out.stdout, plain.stdout)
+        err = self.run_with("--validate", program="let x = zeros([2, 2])\nlet y = x * 2.0\nwait(y)\nprint(x / y)",
+                            code=1).stderr.decode()
+        self.assertIn("<stdin>:4:7: error: validate: div: gives NaN at [0, 0], where its inputs have none", err)
+        self.assertIn("its input 2 was written by mul (<stdin>:2:9)", err)
+        err = self.run_with("--validate", program="print(exp(ones([2]) * 1000.0))", code=1).stderr.decode()
+        self.assertIn("gives an infinity at [0]", err)
+        self.run_with("--validate", program="print(softmax(log(eye(3)), 1), log(zeros([2])))")
+        self.assertEqual(generate("--validate")["logits_checksum"], generate()["logits_checksum"])
+
+    def test_explain(self):
+        out = run("explain", "-", stdin=self.PROGRAM)
+        self.assertEqual(out.returncode, 0, out.stderr.decode())
+        text = out.stdout.decode()
+        self.assertIn("64", out.stderr.decode(), "what the program prints goes to standard error")
+        self.assertRegex(text, r"plan 1, run 1 time: \d+ nodes, \d+ leaves -> \d+ steps in 1 batches")
+        self.assertRegex(text, r"matmul\(step 0, step 0\) -> float32\[64, 64\] in slot \d, after 0  # <stdin>:3:17  a @ a")
+        program = "fn f(x) { item(sum(silu(x) * x)) }\nfor i in range(1, 6) { print(f(ones([i]))) }"
+        text = run("explain", "-", stdin=program).stdout.decode()
+        self.assertIn("run 5 times", text)
+        self.assertIn("fused (silu, mul)", text)
+        self.assertIn("fused (silu, mul)", run("explain", "-", stdin=program + "panic(\"no\")").stdout.decode())
+        self.assertEqual(run("explain").returncode, 2)
+        self.assertEqual(run("explain", "--no-such", "x.tl").returncode, 2)
+
+    def test_sampling(self):
+        out = run("generate", TINY, "--tokens", "1,2,3,4,5", "--max-tokens", 3, "--temperature", 0,
+                  "--ignore-eos", env={"TL_DEBUG_SAMPLING": "1"})
+        shown = re.findall(rb"^sampled (\d+) \"", out.stderr, re.M)
+        self.assertEqual([int(t) for t in shown], generate(count=3)["tokens"])
+        best = re.findall(rb"^ +(-?[\d.]+)  \d+ \"", out.stderr, re.M)
+        self.assertEqual(len(best), 30)
 
 
 class ExitCodes(unittest.TestCase):
@@ -66,6 +173,27 @@ class ExitCodes(unittest.TestCase):
         self.check(2, "--threads", "1")
         self.check(2, "--no-such-option", "run", "x.tl", contains="--no-such-option")
         self.check(0, "--help")
+
+    def test_failure_on_purpose(self):
+        program = "let x = ones([2, 3])\nprint(softmax(x) + softmax(x * 2.0))"
+        self.check(1, "run", "-", stdin=program, env={"TL_FAIL": "op:softmax:2"},
+                   contains="<stdin>:2:20: error: softmax: failed on purpose (operands: float32[2, 3])")
+        self.check(3, "run", "-", stdin=program, env={"TL_FAIL": "alloc:1"}, contains="float32[2, 3]")
+        self.check(3, "run", "-", stdin=program, env={"TL_FAIL": "read:1"}, contains="cannot read -")
+        self.check(3, "run", "-", stdin=program, env={"TL_FAIL": "write:1"}, contains="cannot write output")
+        self.check(3, "inspect", TINY, env={"TL_FAIL": "map:1"}, contains=f"{TINY}: cannot map file")
+        self.check(3, "inspect", TINY, env={"TL_FAIL": "write:1"}, contains="standard output")
+        self.check(1, "run", "-", stdin=program, env={"TL_FAIL": "alloc:0@1,command:1"}, contains="ones")
+        for wrong in ("softmax:2", "op:softmax", "alloc:", "command:0", "alloc:2@1", "command:1,"):
+            self.check(0 if wrong == "command:1," else 2, "version", env={"TL_FAIL": wrong},
+                       contains="" if wrong == "command:1," else "TL_FAIL")
+
+    def test_a_wait_that_takes_too_long_names_what_it_waits_for(self):
+        program = "let a = ones([5000, 5000])\nlet b = a @ a\nprint(item(sum(b @ a)))"
+        out = self.check(3, "run", "-", stdin=program, env={"TL_WAIT_TIMEOUT": "0.1"})
+        self.assertRegex(out.stderr.decode(), r"<stdin>:(1:9: error: waited 0\.\d+ s: ones|2:9: error: waited 0\.\d+ s: matmul) is not done")
+        self.check(0, "run", "-", stdin="print(sum(ones([3])))", env={"TL_WAIT_TIMEOUT": "60"})
+        self.check(2, "run", "-", env={"TL_WAIT_TIMEOUT": "soon"}, contains="not negative")
 
     def test_environment(self):
         self.check(3, "run", "no-such-file.tl", contains="no-such-file.tl")

@@ -45,6 +45,9 @@ TEST_P(Golden, PrintsWhatItSays) {
   for (const char* device : {"reference", "cpu"}) {
     const Transcript got = run_text(path, text, device);
     EXPECT_EQ(got.output + got.problems, expected_of(text)) << GetParam() << " on " << device;
+    const Transcript validated = run_text(path, text, device, 2, true);
+    EXPECT_EQ(validated.output + validated.problems, expected_of(text))
+        << GetParam() << " validated on " << device;
   }
 }
 

@@ -20,8 +20,8 @@ static std::string without_folder(std::string message, const std::string& path) 
 }
 
 Transcript run_text(const std::string& path, const std::string& text, const std::string& device,
-                    int threads) {
-  return run_text(path, text, RunSettings{.device = device, .threads = threads});
+                    int threads, bool validate) {
+  return run_text(path, text, RunSettings{.device = device, .threads = threads, .validate = validate});
 }
 
 Transcript run_text(const std::string& path, const std::string& text, const RunSettings& settings) {
@@ -42,7 +42,8 @@ Transcript run_text(const std::string& path, const std::string& text, const RunS
 
   auto device = create_device({.device = settings.device,
                                .threads = settings.threads,
-                               .memory_limit_bytes = settings.memory_limit_bytes});
+                               .memory_limit_bytes = settings.memory_limit_bytes,
+                               .validate = settings.validate});
   if (!device.ok()) return out.problems += device.error().message, out;
   auto executor = Executor::create(*device.value(), settings.exec);
   if (!executor.ok()) return out.problems += executor.error().message, out;

@@ -18,11 +18,12 @@ struct RunSettings {
   int threads = 2;
   ExecOptions exec = {};
   i64 memory_limit_bytes = 0;  // 0: none
+  bool validate = false;
 };
 
 // `path` is where the program would lie: its imports are relative to it.
 Transcript run_text(const std::string& path, const std::string& text, const std::string& device,
-                    int threads = 2);
+                    int threads = 2, bool validate = false);
 
 Transcript run_text(const std::string& path, const std::string& text, const RunSettings& settings);
 

@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "tests/ops/materialised.h"
-#include "tests/runtime/test_ops.h"
 
 namespace tl::property {
 namespace {
@@ -60,17 +59,18 @@ Tensor OpsMaker::apply_text(const OpDef& op, std::vector<Tensor> inputs, const s
   return apply(op, std::move(inputs), std::move(attrs).value());
 }
 
-std::pair<Tensor, Tensor> OpsMaker::divide(const Tensor& x) {
+std::vector<Tensor> OpsMaker::apply_all(const OpDef& op, const Tensor& x, Attrs attrs) {
   if (!x) return {};
-  const Tensor inputs[] = {x};
-  Result<std::vector<Tensor>> both = executor_.apply_all(op_divide_test, inputs, Attrs().with_float(0.25));
-  say("    divide_test of " + to_string(x.type()));
-  if (!both.ok()) {
-    return {failed_tensor(x.type(), both.error()), failed_tensor({DType::I32, x.shape()}, both.error())};
+  const OutputTypes none;
+  const Result<OutputTypes> types = op.infer_outputs(InferContext({&x.type(), 1}, attrs));
+  say(fmt::format("    {}{} of {}", op.name, text_of(attrs), to_string(x.type())));
+  Result<std::vector<Tensor>> all = executor_.apply_all(op, {&x, 1}, std::move(attrs));
+  std::vector<Tensor> outputs;
+  for (const TensorType& type : types.ok() ? types.value() : none) {
+    outputs.push_back(all.ok() ? all.value()[outputs.size()] : failed_tensor(type, all.error()));
+    if (alone_) (void)executor_.wait(outputs.back()).ok();
   }
-  const std::vector<Tensor>& t = both.value();
-  if (alone_) (void)(executor_.wait(t[0]).ok() && executor_.wait(t[1]).ok());
-  return {t[0], t[1]};
+  return outputs;
 }
 
 Tensor OpsMaker::from_host(TensorType type, std::span<const std::byte> bytes) {

@@ -39,8 +39,8 @@ class OpsMaker {
   // Attributes as case tables write them; without those that are not named.
   Tensor apply_text(const OpDef& op, std::vector<Tensor> inputs, const std::string& attrs);
 
-  // Remainder and quotient of float32 numbers.
-  std::pair<Tensor, Tensor> divide(const Tensor& x);
+  // All outputs of an op that has several; none if it refused.
+  std::vector<Tensor> apply_all(const OpDef& op, const Tensor& x, Attrs attrs);
 
   Tensor numbers(const Shape& shape, u64 seed);                   // float32 in [-1, 1)
   Tensor whole_numbers(const Shape& shape, i64 below, u64 seed);  // int32

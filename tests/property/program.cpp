@@ -27,7 +27,7 @@ const OpDef* any_op(Random& random) {
 Step make_step(Random& random) {
   Step step;
   step.choice = random.next();
-  const i64 dice = random.below(22);
+  const i64 dice = random.below(26);
   if (dice < 3) {
     step.kind = Step::Kind::Append;
   } else if (dice < 4) {
@@ -37,6 +37,11 @@ Step make_step(Random& random) {
   } else if (dice < 9) {
     step.kind = Step::Kind::TableRow;
     step.op = any_op(random);
+  } else if (dice >= 23) {
+    step.kind = Step::Kind::Chain;
+    step.op = random.pick<const OpDef*>({&op_tanh, &op_silu, &op_neg, &op_sigmoid});
+  } else if (dice == 22) {
+    step.kind = Step::Kind::Truncate;
   } else if (dice == 20) {
     step.kind = Step::Kind::Put;
   } else if (dice == 21) {
@@ -52,6 +57,12 @@ Function make_function(Random& random) {
   f.params = static_cast<int>(random.between(1, 3));
   f.results = static_cast<int>(random.between(1, 3));
   for (i64 n = random.between(3, 14); n > 0; --n) f.steps.push_back(make_step(random));
+  if (!random.one_in(3)) return f;
+  // A chain around a cache that is written over: rare by chance, and easily put in a wrong order.
+  for (const Step::Kind kind :
+       {Step::Kind::Chain, Step::Kind::Truncate, Step::Kind::Append, Step::Kind::Chain}) {
+    f.steps.push_back({kind, kind == Step::Kind::Chain ? &op_silu : nullptr, random.next()});
+  }
   return f;
 }
 
@@ -138,8 +149,9 @@ Program make_program(u64 seed, bool is_small) {
 }
 
 std::string_view name_of(Step::Kind kind) {
-  constexpr std::string_view kNames[] = {"op", "row of the table of", "append to the cache",
-                                         "truncate the cache", "drop a value"};
+  constexpr std::string_view kNames[] = {
+      "op",     "row of the table of", "append to the cache", "truncate the cache", "chain of", "put",
+      "divide", "drop a value"};
   return kNames[static_cast<size_t>(kind)];
 }
 

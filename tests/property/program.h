@@ -17,6 +17,7 @@ struct Step {
     TableRow,   // a row of the op's case table, with dims of its own at some calls
     Append,     // rows behind the function's cache
     Truncate,   // the cache's first rows
+    Chain,      // the next op of an element-wise chain that nobody else reads
     Put,        // one element of a value becomes another, over its memory where nobody else needs that
     Divide,     // two values by one op
     DropValue,  // forgets a value, so that its memory may be used again

@@ -42,8 +42,10 @@ class FunctionRun {
       Random structure(step.choice), sizes(hash_combine(step.choice, sizes_));
       step_ = {&structure, &sizes};
       Tensor result = ops_.bounded(run_step(step));
-      if (step.kind != Step::Kind::DropValue) values_.push_back(std::move(result));
+      const bool is_value = step.kind != Step::Kind::DropValue && step.kind != Step::Kind::Chain;
+      if (is_value) values_.push_back(std::move(result));
     }
+    if (chain_) values_.push_back(ops_.bounded(chain_));
     const auto keep = std::min(values_.size(), static_cast<size_t>(function.results));
     return {values_.end() - static_cast<std::ptrdiff_t>(keep), values_.end()};
   }
@@ -69,15 +71,17 @@ class FunctionRun {
       case Step::Kind::Append:
         return append();
       case Step::Kind::Truncate:
+        if (cache_) longer_ = cache_;
         if (cache_) cache_ = ops_.rows(cache_, 0, sizes().below(cache_.shape()[0] + 1));
         return cache_;
+      case Step::Kind::Chain:
+        if (!chain_) chain_ = ops_.some_rows(structure().one_in(3) || !cache_ ? matrix() : cache_, sizes());
+        chain_ = ops_.apply(*step.op, {chain_});
+        return {};
       case Step::Kind::Put:
         return put();
-      case Step::Kind::Divide: {
-        auto [rest, whole] = ops_.divide(matrix());
-        values_.push_back(std::move(structure().one_in(2) ? whole : rest));
-        return structure().one_in(2) ? rest : whole;
-      }
+      case Step::Kind::Divide:
+        return all_of(op_divide_test, matrix(), Attrs().with_float(0.25));
       case Step::Kind::DropValue:
         values_[static_cast<size_t>(structure().below(static_cast<i64>(values_.size())))] = {};
         return {};
@@ -90,7 +94,9 @@ class FunctionRun {
   }
 
   Tensor append() {
-    Tensor rows = ops_.some_rows(matrix(), sizes());
+    // Now and then what a truncated cache held itself, which may lie where it is to go.
+    const bool own = longer_ && structure().one_in(3);
+    Tensor rows = ops_.some_rows(own ? longer_ : matrix(), sizes());
     if (sizes().one_in(3) && rows) rows = ops_.rows(rows, 0, std::min<i64>(rows.shape()[0], 1));
     const Tensor grown = ops_.apply(op_append_rows, {cache_, rows});
     if (grown) cache_ = grown;
@@ -218,7 +224,8 @@ class FunctionRun {
     Tensor w = ops_.weight(structure().next(), program_.cols);
     if (w && structure().one_in(3)) {
       const i64 start = sizes().below(w.shape()[0]);
-      w = ops_.rows(w, start, sizes().between(0, w.shape()[0] - start));
+      const i64 step = structure().pick<i64>({1, 2, 3}), room = (w.shape()[0] - 1 - start) / step + 1;
+      w = ops_.slice(w, 0, start, sizes().between(0, room), step);
     }
     return ops_.apply(op_linear, {matrix(), w});
   }
@@ -280,13 +287,24 @@ class FunctionRun {
         return ops_.table_row(op, x, structure(), sizes());
       if (!given.empty()) text += fmt::format("{}{}: {}", text.empty() ? "" : ", ", p.name, given);
     }
-    return ops_.apply_text(op, {x}, text);
+    if (op.infer_outputs == nullptr) return ops_.apply_text(op, {x}, text);
+    Result<Attrs> attrs = cases::parse_attrs(op, text);
+    return attrs.ok() ? all_of(op, x, std::move(attrs).value()) : Tensor();
+  }
+
+  // An op with several outputs: one is the step's value, another may be one too, the rest is dropped.
+  Tensor all_of(const OpDef& op, const Tensor& x, Attrs attrs) {
+    const std::vector<Tensor> all = ops_.apply_all(op, x, std::move(attrs));
+    const bool both = structure().one_in(2), last = structure().one_in(2);
+    if (both) values_.push_back(all.empty() ? Tensor() : ops_.bounded(last ? all.front() : all.back()));
+    return all.empty() ? Tensor() : last ? all.back() : all.front();
   }
 
   OpsMaker& ops_;
   const Program& program_;
   std::vector<Tensor> values_;
   Tensor& cache_;
+  Tensor chain_, longer_;
   const u64 sizes_;
   Draws step_{};
 };

@@ -4,6 +4,7 @@
 #include "tl/backend/cpu/simd_level.h"
 #include "tl/backend/null/null_device.h"
 #include "tl/backend/reference/reference_device.h"
+#include "tl/observe/validate.h"
 
 namespace tl {
 namespace {
@@ -21,9 +22,7 @@ Result<std::unique_ptr<Device>> create_cpu(const DeviceOptions& options) {
   return cpu::create_device(cpu);
 }
 
-}  // namespace
-
-Result<std::unique_ptr<Device>> create_device(const DeviceOptions& options) {
+Result<std::unique_ptr<Device>> create_plain(const DeviceOptions& options) {
   const std::string& name = options.device;
   if (name.empty() || name == "cpu") return create_cpu(options);
   if (name == "reference") return ref::create_device(options.memory_limit_bytes);
@@ -31,6 +30,14 @@ Result<std::unique_ptr<Device>> create_device(const DeviceOptions& options) {
   if (name.starts_with("cuda"))
     return fail(Code::Device, "device '{}' is not available: this build has no CUDA backend", name);
   return fail(Code::Device, "unknown device '{}' (want cpu, reference or null)", name);
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Device>> create_device(const DeviceOptions& options) {
+  TL_TRY(std::unique_ptr<Device> device, create_plain(options));
+  if (options.validate) device = std::make_unique<ValidatingDevice>(std::move(device));
+  return device;
 }
 
 std::vector<DeviceListing> list_devices() {

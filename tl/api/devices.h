@@ -14,6 +14,7 @@ struct DeviceOptions {
   int threads = 0;     // 0: as many cores as this process may use
   std::string simd;    // empty: the best level
   i64 memory_limit_bytes = 0;
+  bool validate = false;  // stops at the first fault of order, memory or values
 };
 
 Result<std::unique_ptr<Device>> create_device(const DeviceOptions& options);

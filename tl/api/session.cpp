@@ -4,6 +4,7 @@
 #include "tl/base/read_file.h"
 #include "tl/diag/print.h"
 #include "tl/interp/interp.h"
+#include "tl/observe/validate.h"
 #include "tl/sema/sema.h"
 
 namespace tl {
@@ -43,16 +44,6 @@ std::string trace_text(const std::vector<interp::TraceEntry>& trace, const Sourc
   return text;
 }
 
-void report_memory(const Device& device, const Executor& executor) {
-  const MemoryStats m = device.memory();
-  const ExecStats& s = executor.stats();
-  fmt::print(stderr,
-             "memory: {} bytes in tensors, {} at most, {} kept for reuse, {} allocations\n"
-             "plans: {} made, {} reused; {} commands in {} batches for {} nodes; {} calls replayed\n",
-             m.in_use_bytes, m.high_water_bytes, m.cached_bytes, m.system_allocations, s.plans_made,
-             s.plans_reused, s.commands, s.batches, s.nodes, s.replays);
-}
-
 }  // namespace
 
 ProgramOutcome run_file(const SessionOptions& options, const SessionHooks& hooks, const std::string& file,
@@ -72,15 +63,20 @@ ProgramOutcome run_file(const SessionOptions& options, const SessionHooks& hooks
 
   auto device = create_device(options.device);
   if (!device.ok()) return failed(std::move(device).error()), outcome;
-  auto executor = Executor::create(*device.value(), options.exec);
+  auto watch = Watch::create(options.watch, *device.value(), files);
+  if (!watch.ok()) return failed(std::move(watch).error()), outcome;
+  ExecOptions exec = options.exec;
+  exec.observer = watch.value()->exec_observer();
+  auto executor = Executor::create(*device.value(), std::move(exec));
   if (!executor.ok()) return failed(std::move(executor).error()), outcome;
 
-  lang::FileOutput out(stdout), err(stderr);
+  lang::FileOutput out(options.watch.explain ? stderr : stdout), err(stderr);
   std::vector<interp::TraceEntry> trace;
   lang::Host host{.executor = *executor.value(), .out = out, .err = err};
   host.args = std::move(args);
   host.interrupts = hooks.interrupts;
   host.ask = hooks.ask;
+  host.opened = [&](auto tokenizer) { watch.value()->opened(std::move(tokenizer)); };
   Result<int> code = interp::run(*program.value(), host, {.trace = &trace});
   Result<void> flushed = out.flush();
   if (code.ok()) {
@@ -92,7 +88,20 @@ ProgramOutcome run_file(const SessionOptions& options, const SessionHooks& hooks
     outcome.messages += trace_text(trace, files);
   }
   outcome.output_closed = out.is_closed();
-  if (options.report_memory) report_memory(*device.value(), *executor.value());
+  if (auto fault = validation_fault(*device.value()); fault && !outcome.failure) failed(std::move(*fault));
+  const ExecStats stats = executor.value()->stats();
+  std::move(executor).value().reset();  // nothing computes any more
+  std::fputs(watch.value()->explanation().c_str(), stdout);
+  const Result<std::string> report = watch.value()->report(stats);
+  if (report.ok()) {
+    std::fputs(report.value().c_str(), stderr);
+  } else if (!outcome.failure) {
+    failed(report.error());
+  }
+  if (Executor::any_stuck()) {  // its device waits for the command that does not end, and we do not
+    (void)watch.value().release();
+    (void)device.value().release();
+  }
   return outcome;
 }
 

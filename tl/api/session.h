@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "tl/api/devices.h"
+#include "tl/api/watch.h"
 #include "tl/diag/diagnostic.h"
 #include "tl/diag/source.h"
 #include "tl/exec/executor.h"
@@ -21,7 +22,7 @@ struct Interrupts;
 struct SessionOptions {
   DeviceOptions device;
   ExecOptions exec;
-  bool report_memory = false;  // memory and plans, on standard error at the end
+  WatchOptions watch;
 };
 
 // What a run leaves to its caller.

@@ -19,6 +19,7 @@ struct Rule {
 
 std::mutex mutex;
 std::vector<Rule> rules;
+u64 hits = 0;
 
 // splitmix64 (Steele, Lea, Flood, 2014).
 double next_unit(u64& state) {
@@ -74,6 +75,7 @@ bool fail_point::hits_slowly(FailPoint point, std::string_view name) {
     ++rule.seen;
     hit |= rule.at > 0 ? rule.seen == rule.at : next_unit(rule.state) < rule.probability;
   }
+  hits += hit;
   return hit;
 }
 
@@ -93,8 +95,14 @@ Result<void> set_fail_points(std::string_view text) {
   }
   const std::lock_guard lock(mutex);
   rules = std::move(parsed);
+  hits = 0;
   fail_point::is_active.store(!rules.empty(), std::memory_order_relaxed);
   return {};
+}
+
+u64 fail_points_hit() {
+  const std::lock_guard lock(mutex);
+  return hits;
 }
 
 }  // namespace tl

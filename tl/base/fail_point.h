@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "tl/base/result.h"
+#include "tl/base/types.h"
 
 namespace tl {
 
@@ -21,6 +22,9 @@ bool hits_slowly(FailPoint point, std::string_view name);
 // (the second softmax), "alloc:0.01@5" (each with probability 0.01, drawn from seed 5), "read:3", "write:1",
 // "map:1". Empty: none. Fails on text that names nothing.
 Result<void> set_fail_points(std::string_view text);
+
+// How many have failed since then.
+u64 fail_points_hit();
 
 // Whether this one is to fail. `name`: the command's op. Any thread.
 inline bool must_fail(FailPoint point, std::string_view name = {}) {

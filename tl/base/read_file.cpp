@@ -5,6 +5,8 @@
 #include <cstring>
 #include <memory>
 
+#include "tl/base/fail_point.h"
+
 namespace tl {
 
 Result<std::string> read_whole_file(const std::string& path, size_t most) {
@@ -17,6 +19,7 @@ Result<std::string> read_whole_file(const std::string& path, size_t most) {
 }
 
 Result<std::string> read_whole_file(std::FILE* in, const std::string& name, size_t most) {
+  if (must_fail(FailPoint::Read)) return fail(Code::Io, "cannot read {}: failed on purpose", name);
   std::string text;
   std::array<char, 1 << 16> part;
   for (size_t n; (n = std::fread(part.data(), 1, part.size(), in)) > 0;) {

@@ -14,6 +14,10 @@
 #include "tl/value/text.h"
 #include "tl/value/value.h"
 
+namespace tl {
+class Tokenizer;
+}
+
 namespace tl::lang {
 
 // Where a program's output goes.
@@ -66,6 +70,8 @@ struct Host {
   const std::atomic<bool>* stop = nullptr;
   // A line typed at a prompt, with editing where there is a terminal; empty at the end of input.
   std::function<std::optional<std::string>(const std::string& prompt)> ask = {};
+  // Is told of every tokenizer that the program opens. Any thread.
+  std::function<void(std::shared_ptr<const Tokenizer>)> opened = {};
 };
 
 inline ReadTensor read_with(Executor& executor) {

@@ -77,10 +77,11 @@ Result<Value> tokenizer_field(const Tokenizer& tokenizer, std::string_view name)
 
 }  // namespace
 
-Result<Value> open_model(const std::string& path) {
+Result<Value> open_model(CallContext& ctx, const std::string& path) {
   TL_TRY(std::shared_ptr<const GgufFile> file, GgufFile::open(path));
   auto data = std::make_shared<ModelData>();
   data->file = std::move(file);
+  data->opened = ctx.host.opened;
   for (const GgufTensor& tensor : data->file->tensors()) add_to_tree(data->root, tensor);
   return Value(new Model(std::move(data)));
 }
@@ -134,6 +135,7 @@ Result<Value> model_tokenizer(const Value& value) {
       TL_TRY(TokenizerSpec spec, read_tokenizer_spec(model.file()));
       TL_TRY(Tokenizer tokenizer, Tokenizer::create(std::move(spec)));
       model.data->tokenizer = std::make_shared<const Tokenizer>(std::move(tokenizer));
+      if (model.data->opened) model.data->opened(model.data->tokenizer);
     }
     model.tokenizer = Value(new TokenizerValue(model.data->tokenizer));
   }

@@ -29,6 +29,7 @@ struct ModelData {
   ModelNode root;
   std::mutex mutex;  // over the two that come late
   std::shared_ptr<const Tokenizer> tokenizer;
+  std::function<void(std::shared_ptr<const Tokenizer>)> opened;  // Host's
 };
 
 struct Model : ObjectOf<ObjectKind::Model> {
@@ -60,7 +61,7 @@ struct StreamDecoderValue : ObjectOf<ObjectKind::StreamDecoder> {
   StreamDecoder decoder;
 };
 
-Result<Value> open_model(const std::string& path);
+Result<Value> open_model(CallContext& ctx, const std::string& path);
 // By its whole name, "blk.0.attn_q.weight"; null if there is none.
 ModelNode* find_node(Model& model, std::string_view name);
 Result<Tensor> load_tensor(CallContext& ctx, Model& model, ModelNode& node);

@@ -5,11 +5,13 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "tl/base/fail_point.h"
 #include "tl/base/read_file.h"
 #include "tl/builtins/convert.h"
 #include "tl/builtins/families.h"
 #include "tl/builtins/operators.h"
 #include "tl/exec/checksum.h"
+#include "tl/io/atomic_file.h"
 #include "tl/value/text.h"
 
 namespace tl::lang {
@@ -83,6 +85,7 @@ Result<std::optional<std::string>> read_line(CallContext& ctx) {
 }
 
 Result<std::optional<std::string>> ask(CallContext& ctx, const Value& prompt) {
+  if (must_fail(FailPoint::Read)) return fail(Code::Io, "cannot read standard input: failed on purpose");
   const std::string text = prompt.is_empty() ? "" : prompt.as<String>().text;
   if (ctx.host.ask) {
     TL_TRY_DO(ctx.host.out.flush());
@@ -200,11 +203,9 @@ Result<Value> native_read_file(CallContext&, std::span<Value> args) {
 
 Result<Value> native_write_file(CallContext&, std::span<Value> args) {
   const std::string &path = args[0].as<String>().text, &text = args[1].as<String>().text;
-  std::FILE* file = std::fopen(path.c_str(), "wb");
-  if (file == nullptr) return fail(Code::Io, "cannot write '{}': {}", path, std::strerror(errno));
-  const bool written = std::fwrite(text.data(), 1, text.size(), file) == text.size();
-  const bool closed = std::fclose(file) == 0;
-  if (!written || !closed) return fail(Code::Io, "cannot write '{}': {}", path, std::strerror(errno));
+  TL_TRY(AtomicFile file, AtomicFile::create(path));
+  TL_TRY_DO(file.write(text));
+  TL_TRY_DO(file.commit());
   return Value::unit();
 }
 

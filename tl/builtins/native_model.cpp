@@ -18,8 +18,8 @@ Result<T*> expect(const Value& value, std::string_view builtin, std::string_view
   return fail(Code::BadProgram, "{}: found {}, want a {}", builtin, type_name(value), wanted);
 }
 
-Result<Value> native_load_model(CallContext&, std::span<Value> args) {
-  return open_model(args[0].as<String>().text);
+Result<Value> native_load_model(CallContext& ctx, std::span<Value> args) {
+  return open_model(ctx, args[0].as<String>().text);
 }
 
 Result<Value> native_get_tensor(CallContext& ctx, std::span<Value> args) {

@@ -187,8 +187,9 @@ Result<Value> native_stack(CallContext& ctx, std::span<Value> args) {
       return fail(Code::BadProgram, "stack: shapes differ: {} and {}", to_string(first),
                   to_string(part.shape()));
     }
-    TL_TRY(const Value wide, call_op(ctx, "unsqueeze", {make_tensor(part), args[1]}));
-    part = *tensor_of(wide);
+    auto wide = call_op(ctx, "unsqueeze", {make_tensor(part), args[1]});
+    if (!wide.ok()) return std::move(wide).error().within("stack");
+    part = *tensor_of(*wide);
   }
   return join(ctx, std::move(parts), args[1].as_int(), "stack");
 }

@@ -28,7 +28,7 @@ void Buffer::note_use(Ticket ticket) {
     }
   }
   // A weight that thousands of short-lived streams have read must not remember them all.
-  std::erase_if(uses_, [](Ticket t) { return Timelines::instance().reached(t); });
+  if (!keeps_uses) std::erase_if(uses_, [](Ticket t) { return Timelines::instance().reached(t); });
   uses_.push_back(ticket);
 }
 
@@ -37,6 +37,11 @@ void Buffer::add_unreached(StreamId except, std::vector<Ticket>& to) const {
   for (const Ticket& t : uses_) {
     if (t.stream != except && !Timelines::instance().reached(t)) to.push_back(t);
   }
+}
+
+std::vector<Ticket> Buffer::uses() const {
+  const std::lock_guard lock(mutex_);
+  return uses_;
 }
 
 Ticket Buffer::last_use(StreamId stream) const {

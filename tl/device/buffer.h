@@ -38,8 +38,10 @@ class Buffer {
   void add_unreached(StreamId except, std::vector<Ticket>& to) const;
   // The last use noted on `stream`; value 0 if there is none.
   Ticket last_use(StreamId stream) const;
+  std::vector<Ticket> uses() const;  // of all streams
 
   bool is_read_only = false;  // a mapped file
+  bool keeps_uses = false;    // those too that have been reached: a validator asks whether each was noted
 
   // A buffer that grows (Device::reserve): some tensor owns the bytes before `used_bytes`. Rows behind belong
   // to whoever moves it on from where its own rows end.

@@ -4,6 +4,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "tl/device/stream.h"
 
@@ -31,6 +32,19 @@ struct MemoryLabel {
   std::string_view what = {};  // the op that writes it; static text
   TensorType type = {};
   Span origin = {};
+};
+
+// Live memory that has one label.
+struct MemoryUse {
+  MemoryLabel label;  // its type: of the largest tensor
+  i64 bytes = 0;
+  i64 tensors = 0;
+};
+
+// What a machine can do at most, measured when asked.
+struct Peaks {
+  double bytes_per_second = 0;  // of memory, read in a row
+  double flops_per_second = 0;  // float32 multiply-adds, two operations each
 };
 
 class Device {
@@ -62,6 +76,11 @@ class Device {
   // A stream ends, all of its work being done: the memory that was kept for it is everybody's.
   virtual void retire(StreamId stream) = 0;
   virtual MemoryStats memory() const = 0;
+  // From now on, remembers what memory is in use for whenever that is more than ever before.
+  virtual void watch_memory() {}
+  virtual std::vector<MemoryUse> memory_at_high_water() const { return {}; }
+  // Takes about a tenth of a second. Zeros: unknown.
+  virtual Peaks measure_peaks() const { return {}; }
 
   // Who is told of every command (profiles, traces); set before any stream computes. Null: nobody.
   void set_observer(CommandObserver* observer) { observer_ = observer; }

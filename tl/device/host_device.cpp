@@ -36,9 +36,10 @@ Result<std::shared_ptr<Buffer>> HostDevice::allocate(i64 bytes, StreamId stream,
 
 Result<std::shared_ptr<Buffer>> HostDevice::reserve(i64 bytes, const MemoryLabel& label) {
   const size_t size = static_cast<size_t>(std::max<i64>(bytes, 4096));
-  void* data = must_fail(FailPoint::Map) ? MAP_FAILED
-                                         : mmap(nullptr, size, PROT_READ | PROT_WRITE,
-                                                MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (must_fail(FailPoint::Map))
+    return fail(Code::OutOfMemory, "an address range of {} bytes failed on purpose", bytes);
+  void* data =
+      mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (data == MAP_FAILED)
     return fail(Code::OutOfMemory, "the system has no address range of {} bytes left", bytes);
   auto buffer = pool_->adopt(*this, data, bytes, label, [data, size] { munmap(data, size); });

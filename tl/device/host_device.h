@@ -22,6 +22,8 @@ class HostDevice : public Device {
   Result<void> download(const Buffer& from, i64 offset, std::span<std::byte> bytes) override;
   void retire(StreamId stream) override { pool_->retire(stream); }
   MemoryStats memory() const override { return pool_->stats(); }
+  void watch_memory() override { pool_->watch(); }
+  std::vector<MemoryUse> memory_at_high_water() const override { return pool_->at_high_water(); }
 
  private:
   std::unique_ptr<MemorySource> pages_;

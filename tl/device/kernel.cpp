@@ -28,6 +28,20 @@ void* Scratch::try_get(size_t bytes) {
   return data_;
 }
 
+i64 operand_bytes(const Operand& o) {
+  if (o.data == nullptr) return 0;
+  i64 elements = 1;
+  for (int i = 0; i < o.rank(); ++i) elements *= o.strides[i] == 0 ? std::min<i64>(o.dims[i], 1) : o.dims[i];
+  return row_bytes(o.dtype, elements);
+}
+
+i64 traffic(const KernelCall& call) {
+  i64 bytes = 0;
+  for (const Operand& o : call.in) bytes += operand_bytes(o);
+  for (const Operand& o : call.outs) bytes += operand_bytes(o);
+  return bytes;
+}
+
 template <typename T>
 static T load(const void* data, i64 index) {
   return static_cast<const T*>(data)[index];

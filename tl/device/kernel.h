@@ -82,6 +82,15 @@ struct KernelCall {
   }
 };
 
+// Bytes of an operand's elements; what is broadcast counts once, constants not at all.
+i64 operand_bytes(const Operand& o);
+// Those of all inputs and outputs: what a command that needs each once has to move.
+i64 traffic(const KernelCall& call);
+// For OpDef::makes_infinity.
+inline bool always(const KernelCall&) {
+  return true;
+}
+
 // Reads one element of any unquantised dtype as double (or int64 below); for oracles and host code, not for
 // kernels.
 double load_as_double(DType dtype, const void* data, i64 index);

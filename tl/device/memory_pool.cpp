@@ -95,7 +95,7 @@ void MemoryPool::collect_deferred() {
   std::erase_if(deferred_, [&](Deferred& d) {
     if (!all_reached(d.tickets)) return false;
     if (d.end) {
-      stats_.in_use_bytes -= d.block.bytes;
+      let_go(d.label, d.block.bytes, d.block.bytes > 0 ? 1 : 0);
       stats_.mapped_bytes -= d.mapped_bytes;
       d.end();
     } else {
@@ -192,8 +192,7 @@ Result<std::shared_ptr<Buffer>> MemoryPool::allocate(Device& device, i64 bytes, 
   if (bytes < 0 || bytes > (i64{1} << 62)) return fail(Code::OutOfMemory, "a tensor of {} bytes", bytes);
   Lock lock(mutex_);
   TL_TRY(Block block, take(bytes, stream, lock));
-  stats_.in_use_bytes += block.bytes;
-  stats_.high_water_bytes = std::max(stats_.high_water_bytes, stats_.in_use_bytes);
+  take_in(label, block.bytes, 1);
   auto buffer = std::make_shared<Buffer>(device, block.data, bytes,
                                          [this, block, stream](Buffer& b) { release(block, stream, b); });
   live_.emplace(buffer.get(), Live{block.bytes, label});
@@ -212,8 +211,9 @@ void MemoryPool::release(Block block, StreamId home, const Buffer& buffer) {
   if (own.value > block.last_use.value) d.block.last_use = own;
   d.block.last_use.stream = home;
   const std::lock_guard lock(mutex_);
-  live_.erase(&buffer);
-  stats_.in_use_bytes -= block.bytes;
+  const auto live = live_.find(&buffer);
+  let_go(live->second.label, block.bytes, 1);
+  live_.erase(live);
   stats_.cached_bytes += block.bytes;
   if (d.tickets.empty()) {
     put(home, d.block);
@@ -237,7 +237,9 @@ void MemoryPool::release_adopted(const Buffer& buffer, std::function<void()> end
   Deferred d{{}, {nullptr, buffer.committed_bytes.load(), {}}, {}, std::move(end), mapped_bytes};
   buffer.add_unreached(StreamId{}, d.tickets);
   const std::lock_guard lock(mutex_);
-  live_.erase(&buffer);
+  const auto live = live_.find(&buffer);
+  d.label = live->second.label;
+  live_.erase(live);
   deferred_.push_back(std::move(d));
   collect_deferred();
 }
@@ -249,9 +251,9 @@ Result<void> MemoryPool::commit(Buffer& buffer, i64 bytes) {
       std::max(bytes, std::min(buffer.bytes(), (bytes + kCommitBytes - 1) / kCommitBytes * kCommitBytes));
   Lock lock(mutex_);
   TL_TRY_DO(make_room(after - before, lock));
-  stats_.in_use_bytes += after - before;
-  stats_.high_water_bytes = std::max(stats_.high_water_bytes, stats_.in_use_bytes);
-  live_[&buffer].bytes = after;
+  Live& live = live_[&buffer];
+  live.bytes = after;
+  take_in(live.label, after - before, before == 0 ? 1 : 0);
   buffer.committed_bytes.store(after, std::memory_order_relaxed);
   return {};
 }
@@ -268,6 +270,47 @@ void MemoryPool::retire(StreamId stream) {
       put(StreamId{}, b);
     }
   }
+}
+
+void MemoryPool::take_in(const MemoryLabel& label, i64 bytes, i64 tensors) {
+  stats_.in_use_bytes += bytes;
+  const bool is_new_high = stats_.in_use_bytes > stats_.high_water_bytes;
+  stats_.high_water_bytes = std::max(stats_.high_water_bytes, stats_.in_use_bytes);
+  if (watched_ == nullptr) return;
+  watched_->is_new_high |= is_new_high;
+  const Span at = label.origin;
+  MemoryUse& use = watched_->now[{label.what, at.file, at.begin, at.end}];
+  if (use.tensors == 0 || numel(label.type.shape) >= numel(use.label.type.shape)) use.label = label;
+  use.bytes += bytes;
+  use.tensors += tensors;
+}
+
+void MemoryPool::let_go(const MemoryLabel& label, i64 bytes, i64 tensors) {
+  stats_.in_use_bytes -= bytes;
+  if (watched_ == nullptr) return;
+  // The highest point of a rise is only known when it falls again.
+  if (std::exchange(watched_->is_new_high, false)) watched_->at_high_water = watched_->now;
+  const Span at = label.origin;
+  MemoryUse& use = watched_->now[{label.what, at.file, at.begin, at.end}];
+  use.bytes -= bytes;
+  use.tensors -= tensors;
+}
+
+void MemoryPool::watch() {
+  const std::lock_guard lock(mutex_);
+  watched_ = std::make_unique<Watched>();
+}
+
+std::vector<MemoryUse> MemoryPool::at_high_water() const {
+  const std::lock_guard lock(mutex_);
+  std::vector<MemoryUse> uses;
+  if (watched_ == nullptr) return uses;
+  for (const auto& [key, use] : watched_->is_new_high ? watched_->now : watched_->at_high_water) {
+    if (use.bytes > 0) uses.push_back(use);
+  }
+  std::sort(uses.begin(), uses.end(),
+            [](const MemoryUse& a, const MemoryUse& b) { return a.bytes > b.bytes; });
+  return uses;
 }
 
 MemoryStats MemoryPool::stats() const {

@@ -5,6 +5,7 @@
 
 #include <map>
 #include <mutex>
+#include <tuple>
 #include <unordered_map>
 
 #include "tl/device/device.h"
@@ -34,6 +35,8 @@ class MemoryPool {
   Result<void> commit(Buffer& buffer, i64 bytes);
   void retire(StreamId stream);
   MemoryStats stats() const;
+  void watch();  // before anything is allocated
+  std::vector<MemoryUse> at_high_water() const;
 
  private:
   struct Block {
@@ -48,6 +51,7 @@ class MemoryPool {
     StreamId home;
     std::function<void()> end;  // set: not the pool's memory
     i64 mapped_bytes = 0;
+    MemoryLabel label = {};
   };
   struct Live {
     i64 bytes;
@@ -55,6 +59,15 @@ class MemoryPool {
   };
   using FreeLists = std::map<i64, std::vector<Block>>;  // by size class
   using Lock = std::unique_lock<std::mutex>;
+
+  // What is in use, by op and line, while somebody watches.
+  struct Watched {
+    using Key = std::tuple<std::string_view, FileId, u32, u32>;
+    std::map<Key, MemoryUse> now, at_high_water;
+    bool is_new_high = false;  // and at_high_water is not a copy of it yet
+  };
+  void take_in(const MemoryLabel& label, i64 bytes, i64 tensors);
+  void let_go(const MemoryLabel& label, i64 bytes, i64 tensors);
 
   void release(Block block, StreamId home, const Buffer& buffer);
   void release_adopted(const Buffer& buffer, std::function<void()> end, i64 mapped_bytes);
@@ -75,6 +88,7 @@ class MemoryPool {
   std::vector<Deferred> deferred_;
   std::unordered_map<const Buffer*, Live> live_;
   MemoryStats stats_;
+  std::unique_ptr<Watched> watched_;
 };
 
 }  // namespace tl

@@ -20,6 +20,9 @@ struct Access {
   BufferId buffer{};
   i64 offset_bytes = 0, size_bytes = 0;
   Mode mode = Mode::Read;
+  // Whose value a read means to find there: the step of a run. Null: it was made otherwise, or nobody says.
+  const Outcome* run = nullptr;
+  i32 step = -1;
 };
 
 inline bool conflict(const Access& a, const Access& b) {

@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <atomic>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
@@ -9,6 +10,7 @@
 #include <random>
 #include <unordered_map>
 
+#include "tl/base/fail_point.h"
 #include "tl/base/hash.h"
 #include "tl/exec/checksum.h"
 #include "tl/exec/planner.h"
@@ -61,8 +63,18 @@ struct FileCloser {
 
 }  // namespace
 
+static std::atomic<bool> is_any_stuck{false};
+
+bool Executor::any_stuck() {
+  return is_any_stuck.load();
+}
+
 struct Executor::Impl {
   std::unique_ptr<CommandStream> stream;
+  ExecObserver* observer = nullptr;
+  HostPhase phase = HostPhase::Record;
+  i64 phase_since = now_ns();
+  bool is_stuck = false;  // a wait took too long
   std::unordered_map<u64, std::vector<std::shared_ptr<Plan>>> plans;
   size_t plan_count = 0;
   u64 plan_epoch = 1;  // rises when plans are forgotten
@@ -87,6 +99,15 @@ struct Executor::Impl {
   // The wait of an eager step that failed. Told when all of the run is handed over: a run that stopped half
   // way would leave inputs that are written over, and memory that nobody knows to be in use.
   Result<void> given_up;
+
+  // From now on the thread is in `next`; gives what it was in.
+  HostPhase enter(HostPhase next) {
+    const HostPhase before = std::exchange(phase, next);
+    if (observer == nullptr) return before;
+    const i64 now = now_ns();
+    observer->was_in(before, std::exchange(phase_since, now), now);
+    return before;
+  }
 
   std::shared_ptr<Plan> plan_for(Executor& e, const Snapshot& s) {
     const u64 hash = hash_bytes(s.key.data(), s.key.size() * sizeof(u64));
@@ -122,6 +143,14 @@ struct Executor::Impl {
 
   // Blocks until `ticket`; false when the program is to stop, which cancels everything of this stream.
   Result<void> wait_for(const Executor& e, Ticket ticket) {
+    if (stream->reached(ticket)) return {};
+    const HostPhase before = enter(HostPhase::Wait);
+    Result<void> done = wait_long(e, ticket);
+    enter(before);
+    return done;
+  }
+
+  Result<void> wait_long(const Executor& e, Ticket ticket) {
     const i64 start = now_ns();
     while (!stream->wait(ticket, kPollSeconds)) {
       if (cancel_check && cancel_check()) {
@@ -132,7 +161,8 @@ struct Executor::Impl {
       const double seconds = static_cast<double>(now_ns() - start) * 1e-9;
       if (e.options_.wait_timeout_seconds > 0 && seconds > e.options_.wait_timeout_seconds) {
         const CommandStream::Running running = stream->running();
-        return fail(Code::Device, "waited {:.3g} s: {} is not done", seconds,
+        is_stuck = true;
+        return fail(Code::Device, "waited {:.3g} s: {} is not done (TL_WAIT_TIMEOUT)", seconds,
                     running.op != nullptr ? running.op->name : "work of another stream")
             .at(running.origin);
       }
@@ -193,6 +223,8 @@ struct Executor::Impl {
     if (s.items.empty()) return {};
     TL_TRY_DO(make_room(e));
     const std::shared_ptr<Plan> plan = plan_for(e, s);
+    enter(HostPhase::Submit);
+    if (observer != nullptr) observer->runs(*plan, s);
     if (plan->missing != nullptr) {
       return fail(Code::Unsupported, "{} does not run on {} yet", plan->missing->name, e.device_.info().name);
     }
@@ -227,6 +259,8 @@ struct Executor::Impl {
       trace.run = std::make_unique<Run>(e.device_, *stream, s, trace.plan);
     }
     Plan& plan = *trace.plan;
+    enter(HostPhase::Submit);
+    if (observer != nullptr) observer->runs(plan, s);
     if (plan.missing != nullptr) return fail(Code::Unsupported, "{} does not run here", plan.missing->name);
     Run& run = *trace.run;
     const RunChanges changes = trace.changes();
@@ -234,9 +268,13 @@ struct Executor::Impl {
     i32 culprit = -1;
     TL_TRY_DO(run.allocate(culprit));
     s.granted.clear();
-    for (size_t batch = 0; batch < plan.batch_ends.size(); ++batch)
-      TL_TRY_DO(submit_batch(e, plan, run, batch, Then::GoesOn));
-    run.note_uses();
+    for (size_t batch = 0; batch < plan.batch_ends.size(); ++batch) {
+      Result<void> handed_over = submit_batch(e, plan, run, batch, Then::GoesOn);
+      if (handed_over.ok()) continue;
+      run.note_uses(last);
+      return handed_over;
+    }
+    run.finish_again();
     outputs.reserve(trace.outputs().size());
     for (const SourceRef ref : trace.outputs()) {
       outputs.push_back(is_leaf(ref) ? s.leaves[static_cast<size_t>(~ref)]
@@ -271,6 +309,8 @@ struct Executor::Impl {
     HostTensor host{node.type, {}};
     host.bytes.resize(static_cast<size_t>(row_bytes(node.type.dtype, tl::numel(node.type.shape))));
     TL_TRY_DO(e.device_.download(*value.buffer, 0, host.bytes));
+    if (must_fail(FailPoint::Write))
+      return fail(Code::Io, "cannot write {}: failed on purpose", e.options_.checksums_path);
     const int written = std::fprintf(checksums.get(), "%s %s %s\n", std::string(op).c_str(),
                                      to_string(node.type).c_str(), checksum_hex(checksum(host)).c_str());
     if (written < 0)
@@ -282,13 +322,22 @@ struct Executor::Impl {
 Executor::Executor(Device& device, ExecOptions options)
     : device_(device), options_(std::move(options)), impl_(std::make_unique<Impl>()) {
   impl_->stream = device.create_stream();
+  impl_->observer = options_.observer;
   if (options_.shuffle) impl_->shuffle.seed(*options_.shuffle);
   if (options_.generator) recorder_.set_generator(*options_.generator);
 }
 
 // Work nobody looked at is dropped, but what was submitted has to end before its memory goes.
+// A command that never ends keeps its stream for ever.
 Executor::~Executor() {
-  impl_->stream->wait(impl_->last);
+  constexpr double kPatienceSeconds = 1;
+  impl_->enter(HostPhase::Wait);
+  if (impl_->is_stuck) impl_->stream->cancel();
+  const bool is_done = impl_->stream->wait(impl_->last, impl_->is_stuck ? kPatienceSeconds : 0);
+  impl_->enter(HostPhase::Record);
+  if (is_done) return;
+  is_any_stuck.store(true);
+  (void)impl_.release();
 }
 
 Result<std::unique_ptr<Executor>> Executor::create(Device& device, ExecOptions options) {
@@ -351,11 +400,14 @@ Result<void> Executor::run(std::span<const Tensor> roots, Then then) {
     pending |= t->state == NodeState::Pending;
   }
   if (!pending) return {};
+  impl_->enter(HostPhase::Plan);
   Snapshot s = take_snapshot(recorder_, roots, impl_->checksums == nullptr);
+  Result<void> done;
   for (const Tensor& t : roots) {
-    if (t->state == NodeState::Failed) return see(*t->failure);
+    if (t->state == NodeState::Failed) done = see(*t->failure);
   }
-  Result<void> done = impl_->evaluate(*this, s, then);
+  if (done.ok()) done = impl_->evaluate(*this, s, then);
+  impl_->enter(HostPhase::Record);
   if (!done.ok()) s.undo_grants();
   return done;
 }
@@ -372,10 +424,12 @@ Result<bool> Executor::replay(Trace& trace, std::vector<Tensor>& inputs, std::sp
   for (const Tensor& t : inputs) {
     if (t->state == NodeState::Failed) return false;
   }
+  impl_->enter(HostPhase::Plan);
   const Recorder::Generator generator = recorder_.generator();
   const auto literal = [this](TensorType type, std::span<const std::byte> bytes) {
     return from_host(std::move(type), bytes);
   };
+  impl_->enter(HostPhase::Plan);
   const bool fits = trace.update(recorder_, inputs, given, literal) == Trace::Fit::Fits;
   Result<void> done = fits ? impl_->replay(*this, trace, outputs) : Result<void>();
   const bool is_done = fits && done.ok();
@@ -386,6 +440,7 @@ Result<bool> Executor::replay(Trace& trace, std::vector<Tensor>& inputs, std::sp
     trace.give_back(inputs);
   }
   trace.let_go();
+  impl_->enter(HostPhase::Record);
   if (!done.ok() && done.error().code == Code::Interrupted) return std::move(done).error();
   return is_done;
 }
@@ -467,9 +522,10 @@ Result<i64> Executor::item_int(const Tensor& tensor) {
 Result<Tensor> Executor::from_host(TensorType type, std::span<const std::byte> bytes) {
   TL_CHECK(static_cast<i64>(bytes.size()) == row_bytes(type.dtype, tl::numel(type.shape)), "{} bytes for {}",
            bytes.size(), to_string(type));
-  TL_TRY(auto buffer, device_.allocate(static_cast<i64>(bytes.size()), StreamId{}, {"a literal", type, {}}));
-  TL_TRY_DO(device_.upload(*buffer, 0, bytes));
-  Placement value{std::move(buffer), contiguous_strides(type.shape), 0};
+  auto buffer = device_.allocate(static_cast<i64>(bytes.size()), StreamId{}, {"a literal", type, {}});
+  if (!buffer.ok()) return std::move(buffer).error().within(to_string(type));
+  TL_TRY_DO(device_.upload(*buffer.value(), 0, bytes));
+  Placement value{std::move(buffer).value(), contiguous_strides(type.shape), 0};
   Tensor made = constant(std::move(type), std::move(value));
   if (RecordObserver* observer = recorder_.observer()) observer->made(made);
   return made;
@@ -483,8 +539,9 @@ Result<Tensor> Executor::reserved(DType dtype, const Shape& row, i64 capacity) {
   }
   TensorType type{dtype, row};
   type.shape.insert(0, 0);
-  TL_TRY(auto buffer, device_.reserve(bytes, {"a cache", type, {}}));
-  Placement value{std::move(buffer), contiguous_strides(type.shape), 0};
+  auto buffer = device_.reserve(bytes, {"a cache", type, {}});
+  if (!buffer.ok()) return std::move(buffer).error().within("cache of rows " + to_string(row));
+  Placement value{std::move(buffer).value(), contiguous_strides(type.shape), 0};
   return constant(std::move(type), std::move(value));
 }
 

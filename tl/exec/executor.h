@@ -10,6 +10,7 @@
 
 #include "tl/device/device.h"
 #include "tl/device/host_tensor.h"
+#include "tl/exec/observer.h"
 #include "tl/tensor/graph.h"
 
 namespace tl {
@@ -27,6 +28,7 @@ struct ExecOptions {
   double wait_timeout_seconds =
       0;  // a wait that lasts longer fails, naming the command that is stuck; 0: never
   std::optional<Recorder::Generator> generator;  // where random draws begin
+  ExecObserver* observer = nullptr;              // is told what executors do; null: nobody
   i64 pending_soft_limit = 2000;                 // nodes; checked where a loop comes round
   i64 pending_hard_limit = 20000;                // nodes; checked at every op
 };
@@ -71,6 +73,9 @@ class Executor {
   Result<void> wait(const Tensor& tensor);
   // Blocks until everything submitted is done; reports failures nobody has looked at.
   Result<void> finish();
+
+  // Whether an executor was given up with work that would not end: its device cannot be destroyed either.
+  static bool any_stuck();
 
   // Asked while waiting: true cancels what has been submitted, and the wait fails with Code::Interrupted.
   void set_cancel_check(std::function<bool()> check);

@@ -137,10 +137,18 @@ Result<void> Run::allocate(i32& culprit) {
     if (done.ok()) continue;
     culprit = i;
     const Step& step = plan_->steps[static_cast<size_t>(i)];
-    return std::move(done).error().within(step.op->name).at(node_of(step).origin);
+    return memory_error(std::move(done).error(), step, k);
   }
   find_addresses();
   return {};
+}
+
+// Names what there was no memory for.
+Error Run::memory_error(Error error, const Step& step, int k) const {
+  const TensorType type{step.outputs[k].dtype, output_shape(step, k)};
+  return std::move(error)
+      .within(fmt::format("{} giving {}", step.op->name, to_string(type)))
+      .at(node_of(step).origin);
 }
 
 void Run::look_up_kept(size_t index) {
@@ -176,7 +184,7 @@ Result<void> Run::allocate_slots(i32& culprit) {
     auto buffer = device_.allocate(slot_bytes_[slot], stream_.id(), label);
     if (!buffer.ok()) {
       culprit = largest_[slot];
-      return std::move(buffer).error().within(step.op->name).at(node_of(step).origin);
+      return memory_error(std::move(buffer).error(), step, 0);
     }
     slots_.push_back(std::move(buffer).value());
   }
@@ -293,7 +301,8 @@ void Run::add_tickets(Batch& batch) const {
     add({static_cast<StreamId>(leaf->value.stream), leaf->value.ready});
   };
   const auto add_item = [&](const SnapshotItem& item) {
-    if (item.overwrites && is_leaf(item.base)) buffer_of(item.base)->add_unreached(stream_.id(), batch.after);
+    if (!item.overwrites || !is_leaf(item.base)) return;
+    for (const Ticket use : buffer_of(item.base)->uses()) add(use);
   };
   if (changes_ != nullptr) {
     for (const i32 leaf : changes_->varying_leaves) add_leaf(s_.leaves[static_cast<size_t>(leaf)]);
@@ -417,7 +426,9 @@ void Run::add_accesses(Batch& batch, Command& c, size_t index) const {
     if (inputs[k].data == nullptr) continue;
     const bool is_step = in.from == StepInput::From::Step;
     const Buffer& buffer = is_step ? *output_buffer(in.index, 0) : *buffer_of(s_.base_of(source_of(in)));
-    add(read_access(buffer, inputs[k], inputs[k].data - buffer.data()));
+    Access read = read_access(buffer, inputs[k], inputs[k].data - buffer.data());
+    name_writer(read, in);
+    add(read);
   }
   for (size_t k = 0; k < outputs.size(); ++k) {
     const Operand& o = outputs[k];
@@ -427,6 +438,24 @@ void Run::add_accesses(Batch& batch, Command& c, size_t index) const {
     add({output_buffer(static_cast<i32>(index), static_cast<int>(k))->id(), first, bytes - first,
          Access::Mode::Write});
   }
+}
+
+// Which step of which run computes what an input is read for.
+void Run::name_writer(Access& read, const StepInput& in) const {
+  const auto of_value = [&](const Placement& value) {
+    read.run = value.outcome.get(), read.step = value.step;
+  };
+  read.run = outcome_.get();
+  if (in.from == StepInput::From::Step) {
+    read.step = in.index;
+    const Tensor& kept = memory_[static_cast<size_t>(in.index)].kept;
+    if (kept) of_value(kept->value);
+    return;
+  }
+  const SourceRef ref = source_of(in);
+  const SourceRef origin = is_leaf(ref) ? ref : plan_->origin_of_node[static_cast<size_t>(ref)];
+  if (is_leaf(origin)) return of_value(s_.node_of(origin).value);
+  read.step = plan_->writer_of_node[static_cast<size_t>(origin)];
 }
 
 // What other runs compute and this command reads.
@@ -498,18 +527,22 @@ void Run::keep_conversions() {
   }
 }
 
-void Run::note_uses() {
-  const Ticket last = tickets_.back();
+void Run::note_uses(Ticket last) const {
+  if (last.value == 0) return;
   const auto note = [last](const Tensor& leaf) {
     if (leaf->value.buffer) leaf->value.buffer->note_use(last);
   };
-  if (changes_ != nullptr) {  // the others are kept by the batches
+  if (changes_ != nullptr && !device_.wants_accesses()) {  // the others are kept by the batches
     for (const i32 leaf : changes_->varying_leaves) note(s_.leaves[static_cast<size_t>(leaf)]);
   } else {
     for (const Tensor& leaf : s_.leaves) note(leaf);
   }
   for (const auto& slot : slots_) slot->note_use(last);
   for (const auto& [step, k] : own_outputs_) memory_[static_cast<size_t>(step)].outputs[k]->note_use(last);
+}
+
+void Run::finish_again() {
+  note_uses(tickets_.back());
   keep_conversions();
 }
 
@@ -523,7 +556,8 @@ void Run::let_go() {
 }
 
 void Run::settle() {
-  note_uses();
+  note_uses(tickets_.back());
+  keep_conversions();
   std::vector<Tensor> keep;  // nodes must not die while the list of items is walked
   keep.reserve(s_.items.size());
   for (size_t i = 0; i < s_.items.size(); ++i) {

@@ -32,10 +32,12 @@ class Run {
   std::unique_ptr<Batch> fill(size_t batch);
   void submitted(size_t batch, Ticket ticket);
 
+  // Memory of this run stays until `last` is reached: what has been submitted may be at work in it.
+  void note_uses(Ticket last) const;
   // After the last batch: every evaluated node gets its place, and lets go of what it was computed from.
   void settle();
   // The same for nodes that will be evaluated again: they stay as they are.
-  void note_uses();
+  void finish_again();
   void let_go();  // of the memory of this evaluation
   // Where the value of item `index` is.
   Placement value_of(i32 index) const;
@@ -73,6 +75,7 @@ class Run {
   i64 output_bytes(const Step& step, int k) const;
   const std::shared_ptr<Buffer>& buffer_of(SourceRef base) const;
   void look_up_kept(size_t index);
+  Error memory_error(Error error, const Step& step, int k) const;
   Result<void> allocate_slots(i32& culprit);
   void measure_slots();
   Result<void> allocate_output(size_t index, int k);
@@ -82,7 +85,7 @@ class Run {
   void add_accesses(Batch& batch, Command& c, size_t index) const;
   void add_foreign(Batch& batch, Command& c, const Placement& value) const;
   void add_tickets(Batch& batch) const;
-  void note_uses(Ticket last) const;
+  void name_writer(Access& read, const StepInput& in) const;
   void keep_conversions();
   size_t batch_of(i32 step) const;
 

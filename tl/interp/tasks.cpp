@@ -134,6 +134,7 @@ void TaskPool::run(TaskRecord& task, std::unique_ptr<Executor>& executor) {
   lang::Host host{.executor = *executor, .out = task.output.out(), .err = task.output.err(), .in = nullptr};
   host.args = host_.args;
   host.interrupts = host_.interrupts;
+  host.opened = host_.opened;
   host.stop = &task.stop;
   {
     Vm vm(program_, host, *this, &task);

@@ -64,10 +64,12 @@ class Vm {
     std::vector<std::unique_ptr<TracedCall>> variants;
   };
   bool call_traced(const Proto& proto, Value* args, size_t given, Value& out, bool& is_done);
+  bool is_small(const Trace& trace) const;  // cheaper as part of what is around it
   bool trace_call(const Proto& proto, Value* args, size_t given, Value& out);
   // False: it does not fit, or error_ is set.
   bool replay(TracedCall& call, Value* args, Value& out);
   bool find_places(const TracedCall& call, Value* args);
+  void tell(const Proto& proto, const TracedCall* traced);
   bool fits_place(const Place& place, const Value& found);
   Value build(const TracedCall& call, i32 part, std::span<const Tensor> outputs) const;
 
@@ -146,6 +148,7 @@ class Vm {
   std::vector<const Value*> found_;
   std::vector<Tensor*> found_tensors_;  // in caches
   std::vector<i64> given_;
+  Span misfit_;  // the place in the program that used what is now another
 };
 
 // Empties the operands of `i` that are its temporaries.

@@ -1,6 +1,7 @@
 // Calls of functions that were traced (tl/interp/tracer.h), and the tracing of those that were not.
 #include <bit>
 
+#include "tl/exec/observer.h"
 #include "tl/interp/vm.h"
 
 namespace tl::interp {
@@ -59,6 +60,10 @@ bool Vm::call_traced(const Proto& proto, Value* args, size_t given, Value& out, 
   return trace_call(proto, args, given, out);
 }
 
+bool Vm::is_small(const Trace& trace) const {
+  return static_cast<i64>(trace.nodes()) < host_.executor.options().fewest_traced_nodes;
+}
+
 bool Vm::trace_call(const Proto& proto, Value* args, size_t given, Value& out) {
   FunctionTraces& function = traces_[proto.index];
   const size_t depth = frames_.size();
@@ -70,9 +75,10 @@ bool Vm::trace_call(const Proto& proto, Value* args, size_t given, Value& out) {
   const bool done = enter(proto, args, given, 0, nullptr) && execute(depth, result);
   --traced_depth_;
   std::unique_ptr<TracedCall> traced = done && !tracer_->is_aborted() ? tracer_->finish(result) : nullptr;
+  if (done) tell(proto, traced.get());
   if (traced == nullptr) {
     function.is_off = ++function.failures >= kMostFailures;
-  } else if (static_cast<i64>(traced->trace.nodes()) < host_.executor.options().fewest_traced_nodes) {
+  } else if (is_small(traced->trace)) {
     function.is_off = true;
   } else {
     function.variants.push_back(std::move(traced));
@@ -81,6 +87,16 @@ bool Vm::trace_call(const Proto& proto, Value* args, size_t given, Value& out) {
   tracer_ = std::move(around);
   if (done) out = std::move(result);
   return done;
+}
+
+// Who asked why calls are interpreted (tl explain).
+void Vm::tell(const Proto& proto, const TracedCall* traced) {
+  ExecObserver* const observer = host_.executor.options().observer;
+  if (observer == nullptr) return;
+  if (traced == nullptr) return observer->not_traced(proto.span, tracer_->reason_where(), tracer_->reason());
+  if (is_small(traced->trace)) return;  // what calls it may be
+  if (!traces_[proto.index].variants.empty())
+    observer->traced_again(proto.span, misfit_, "what this used has changed");
 }
 
 // Whether what lies at a place lets the trace stand for this call.
@@ -168,6 +184,7 @@ bool Vm::find_places(const TracedCall& call, Value* args) {
       }
     }
     found_[i] = found;
+    misfit_ = place.where;
     if (!fits_place(place, *found)) return false;
   }
   return true;
@@ -225,6 +242,7 @@ bool Vm::replay(TracedCall& call, Value* args, Value& out) {
     }
   }
   if (!is_done) {
+    misfit_ = call.trace.failed_guard();
     if (!done.ok()) error_ = std::move(done).error();
     return false;
   }

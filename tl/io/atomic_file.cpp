@@ -11,14 +11,24 @@
 #include <system_error>
 #include <utility>
 
+#include "tl/base/fail_point.h"
+
 namespace tl {
 namespace {
 
 constexpr size_t kBufferBytes = 1 << 20;
 constexpr mode_t kMode = 0666;  // less the umask
 
+// As if the disk had failed.
+bool fails_on_purpose() {
+  if (!must_fail(FailPoint::Write)) return false;
+  errno = EIO;
+  return true;
+}
+
 // Writes all of `bytes`, at `offset` or, if that is negative, where the file is. False with errno set.
 bool write_all(int fd, std::span<const u8> bytes, i64 offset) {
+  if (!bytes.empty() && fails_on_purpose()) return false;
   while (!bytes.empty()) {
     const ssize_t n = offset < 0 ? ::write(fd, bytes.data(), bytes.size())
                                  : ::pwrite(fd, bytes.data(), bytes.size(), static_cast<off_t>(offset));
@@ -55,6 +65,7 @@ Result<AtomicFile> AtomicFile::create(const std::string& path) {
 }
 
 Result<void> AtomicFile::open_target() {
+  if (fails_on_purpose()) return system_error("open file");
   struct stat status {};
   const bool exists = ::stat(target_.c_str(), &status) == 0;
   if (exists && S_ISDIR(status.st_mode)) return fail(Code::Io, "{}: is a directory (want a file)", path_);
@@ -142,6 +153,7 @@ Result<void> AtomicFile::commit() {
 
 Result<void> AtomicFile::give_name() {
   if (mode_ == Mode::InPlace) return {};
+  if (fails_on_purpose()) return system_error("create file");
   if (mode_ == Mode::Unnamed) {
     const std::string self = descriptor_path(fd_);
     if (::linkat(AT_FDCWD, self.c_str(), AT_FDCWD, target_.c_str(), AT_SYMLINK_FOLLOW) == 0) return {};

@@ -9,6 +9,8 @@
 #include <limits>
 #include <system_error>
 
+#include "tl/base/fail_point.h"
+
 namespace tl {
 
 // Owns the descriptor (kept for check_whole) and the pages.
@@ -54,6 +56,7 @@ Extent pages_of(std::span<const u8> part, bool outward) {
 }  // namespace
 
 Result<MappedFile> MappedFile::open(const std::string& path) {
+  if (must_fail(FailPoint::Read)) return fail(Code::Io, "{}: cannot open file: failed on purpose", path);
   auto mapping = std::make_shared<Mapping>();
   // Non-blocking, so that a pipe without a writer is refused below and not waited for.
   mapping->fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
@@ -71,6 +74,7 @@ Result<MappedFile> MappedFile::open(const std::string& path) {
   file.path_ = path;
   if (status.st_size > 0) {
     mapping->size = static_cast<size_t>(status.st_size);
+    if (must_fail(FailPoint::Map)) return fail(Code::Io, "{}: cannot map file: failed on purpose", path);
     void* data = ::mmap(nullptr, mapping->size, PROT_READ, MAP_PRIVATE, mapping->fd, 0);
     if (data == MAP_FAILED) return system_error(path, "map file");
     mapping->data = data;

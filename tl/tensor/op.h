@@ -50,6 +50,12 @@ struct Conversion {
   bool keep = false;          // worth keeping from the first time on: it stays with the tensor it was made of
 };
 
+// What one command costs, for profiles: arithmetic on elements, and bytes that have to move at least.
+struct Cost {
+  double flops = 0;
+  i64 bytes = 0;
+};
+
 // How a kernel's work is split among workers. Units are independent pieces of the output ([begin, end) of
 // them is one part); how they are grouped into parts never changes an element's arithmetic.
 struct Kernel {
@@ -111,6 +117,11 @@ struct OpDef {
   // (out.data == in[0].data): it then writes only what changes. Done where nobody else needs input 0 any
   // more.
   bool donates = false;
+  // Null: no arithmetic (element-wise ops: one operation an element), and every input and output once.
+  Cost (*cost)(const KernelCall& call) = nullptr;
+  // True where infinities for finite inputs are its everyday work (masks, filters, the logarithm of 0):
+  // --validate does not stop there. Null: never.
+  bool (*makes_infinity)(const KernelCall& call) = nullptr;
   bool is_random = false;    // its last two attributes are a seed and a position, drawn when it is called
   bool is_internal = false;  // not callable from a program (conversions the planner inserts)
 };

@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "tl/backend/cpu/cpu_stream.h"
+#include "tl/backend/cpu/peaks.h"
 #include "tl/backend/cpu/simd_level.h"
 
 namespace tl::cpu {
@@ -37,6 +38,7 @@ class CpuDevice : public HostDevice {
   std::unique_ptr<CommandStream> create_stream() override {
     return std::make_unique<CpuStream>(*this, pool_, simd_);
   }
+  Peaks measure_peaks() const override { return cpu::measure_peaks(info_.threads, simd_); }
 
  private:
   SimdLevel simd_;

@@ -2,6 +2,8 @@
 
 #include <cstring>
 
+#include "tl/base/fail_point.h"
+
 namespace tl::null {
 
 // Proves of every replay that the order of its plan holds for the ranges it really has.
@@ -50,6 +52,11 @@ class NullStream : public CommandStream {
       const auto accesses = batch.accesses_of(c);
       log.commands.push_back({c.op->name, {accesses.begin(), accesses.end()}, c.sequence, c.is_skipped});
       if (c.is_skipped) continue;
+      if (auto failure = batch.blocked_by(c)) {
+        batch.outcome->fail(c.step, std::move(failure));
+      } else if (must_fail(FailPoint::Command, c.op->name)) {
+        batch.outcome->fail(c.step, make_failure(command_error(batch, c, "failed on purpose")));
+      }
       for (const Access& a : accesses) {
         if (a.mode == Access::Mode::Write) clear(batch, c, a);
       }

@@ -155,6 +155,19 @@ static void run_attention(KernelCall& call) {
   cpu::attention(call);
 }
 
+// Scores and mixing: a multiply-add for each number of each key that a query sees.
+static Cost attention_cost(const KernelCall& call) {
+  const AttentionShape shape = attention_shape(call);
+  double keys = 0;
+  for (i64 batch = 0; batch < shape.b; ++batch) {
+    for (i64 i = 0; i < shape.s; ++i) {
+      const auto seen = shape.visible(position_of(call.in[3], batch, i));
+      keys += static_cast<double>(seen.end - seen.begin);
+    }
+  }
+  return {4.0 * keys * static_cast<double>(shape.h * shape.d), traffic(call)};
+}
+
 const OpDef op_attention = {
     .name = "attention",
     .signature =
@@ -169,6 +182,7 @@ const OpDef op_attention = {
                   .units = ref::attention_units,
                   .unit_cost = ref::attention_unit_cost},
     .cpu = {.run = run_attention, .units = attention_units, .unit_cost = attention_unit_cost},
+    .cost = attention_cost,
 };
 
 }  // namespace tl

@@ -43,8 +43,9 @@ Result<TensorType> infer_filled(const InferContext& c) {
   return TensorType{dtype, shape};
 }
 Result<TensorType> infer_full(const InferContext& c) {
-  TL_TRY_DO(check_fits(c.attrs().float_at(0), c.attrs().dtype_at(1)));
-  return infer_filled<1>(c);
+  TL_TRY(TensorType type, infer_filled<1>(c));
+  TL_TRY_DO(check_fits(c.attrs().float_at(0), type.dtype));
+  return type;
 }
 
 void fill(KernelCall& call, double value) {
@@ -252,6 +253,7 @@ const OpDef op_causal_mask = {
     .infer = infer_causal_mask,
     .reference = kRows<run_causal_mask>,
     .cpu = kRows<run_causal_mask>,
+    .makes_infinity = always,
 };
 
 }  // namespace tl

@@ -1,3 +1,5 @@
+#include <limits>
+
 #include "tests/ops/op_cases.h"
 
 namespace tl::cases {
@@ -25,7 +27,23 @@ const OpCases cases_full = {
     .op = op_full,
     .accepts = {{.name = "numbers", .attrs = "shape: [3], value: 2.5", .want = {2.5, 2.5, 2.5}},
                 {.name = "ints", .attrs = "shape: [2], value: -7.9, dtype: int32", .want = {-7, -7}},
-                {.name = "many", .attrs = "shape: [3, 177], value: 0.1, dtype: float16"}},
+                {.name = "many", .attrs = "shape: [3, 177], value: 0.1, dtype: float16"},
+                {.name = "ends of int64",
+                 .attrs = "shape: [1], value: 9223372036854775807, dtype: int64",
+                 .want = {0x1p63}},
+                {.name = "ends of uint8", .attrs = "shape: [1], value: 255.5, dtype: uint8", .want = {255}},
+                {.name = "nan",
+                 .attrs = "shape: [1], value: nan",
+                 .want = {std::numeric_limits<double>::quiet_NaN()}}},
+    .rejects = {{.name = "blocks",
+                 .attrs = "shape: [32], value: 1, dtype: q4_0",
+                 .message = "a tensor of q4_0"},
+                {.name = "does not fit",
+                 .attrs = "shape: [2], value: 300, dtype: uint8",
+                 .message = "300 does not fit in uint8"},
+                {.name = "nan in ints",
+                 .attrs = "shape: [2], value: nan, dtype: int32",
+                 .message = "nan does not fit in int32"}},
 };
 
 const OpCases cases_arange = {
@@ -36,9 +54,14 @@ const OpCases cases_arange = {
                 {.name = "fractions", .attrs = "start: 0, stop: 1, step: 0.25", .want = {0, 0.25, 0.5, 0.75}},
                 {.name = "named type", .attrs = "start: 3, dtype: float32", .want = {0, 1, 2}},
                 {.name = "nothing", .attrs = "start: 5, stop: 2"},
-                {.name = "many", .attrs = "start: -1000, stop: 2000, step: 7"}},
+                {.name = "many", .attrs = "start: -1000, stop: 2000, step: 7"},
+                {.name = "all of int8", .attrs = "start: -128, stop: 128, dtype: int8"},
+                {.name = "nothing, in a narrow type", .attrs = "start: 500, stop: 2, dtype: int8"}},
     .rejects = {{.name = "no step", .attrs = "start: 0, stop: 5, step: 0", .message = "in steps of 0"},
                 {.name = "endless", .attrs = "start: 0, stop: inf", .message = "no range"},
+                {.name = "does not fit",
+                 .attrs = "start: 0, stop: 129, dtype: int8",
+                 .message = "128 does not fit in int8"},
                 {.name = "large", .attrs = "start: 0, stop: 1e30", .message = "too large"}},
 };
 

@@ -57,6 +57,7 @@ constexpr OpDef make_op(std::string_view signature, std::string_view doc, std::s
       .cpu = {.run = [](KernelCall& call) { cpu::elementwise(call, code); },
               .unit_cost = [](const KernelCall&) { return cost_of(code); }},
       .fused_code = static_cast<int>(code),
+      .makes_infinity = code == ScalarCode::log ? always : nullptr,
   };
 }
 
@@ -92,6 +93,19 @@ double fused_cost(const KernelCall& call) {
   return total;
 }
 
+Cost fused_total(const KernelCall& call) {
+  const auto program = decode_program(call.attrs->ints());
+  const double steps = program ? static_cast<double>(program->steps.size()) : 0;
+  return {steps * static_cast<double>(call.out.numel()), traffic(call)};
+}
+
+// log(0) is -inf: how additive masks are written. What becomes NaN of it is told.
+bool takes_logarithms(const KernelCall& call) {
+  const auto program = decode_program(call.attrs->ints());
+  return program && std::any_of(program->steps.begin(), program->steps.end(),
+                                [](const FusedStep& step) { return step.code == ScalarCode::log; });
+}
+
 }  // namespace
 
 #define TL_UNARY(name_, rule, vector, real, whole, doc, example) \
@@ -113,6 +127,8 @@ const OpDef op_fused = {
     .layout = Layout::Any,
     .reference = {.run = ref::fused},
     .cpu = {.run = cpu::fused, .unit_cost = fused_cost},
+    .cost = fused_total,
+    .makes_infinity = takes_logarithms,
     .is_internal = true,
 };
 

@@ -51,6 +51,12 @@ static double embedding_unit_cost(const KernelCall& call) {
 static constexpr Kernel kEmbedding = {
     .run = run_embedding, .units = embedding_units, .unit_cost = embedding_unit_cost};
 
+// The rows that are looked up, not the table.
+static Cost embedding_cost(const KernelCall& call) {
+  const i64 rows = row_bytes(call.in[0].dtype, call.out.numel());
+  return {0, rows + operand_bytes(call.in[1]) + operand_bytes(call.out)};
+}
+
 const OpDef op_embedding = {
     .name = "embedding",
     .signature = "(table: tensor, ids: tensor) -> tensor",
@@ -64,6 +70,7 @@ const OpDef op_embedding = {
     .reference = kEmbedding,
     .cpu = kEmbedding,
     .quantised_inputs = 1,
+    .cost = embedding_cost,
 };
 
 }  // namespace tl

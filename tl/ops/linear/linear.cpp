@@ -101,6 +101,10 @@ static Conversion prepare_linear(int i, std::span<const TensorType> inputs) {
   return {i == 0 && is_quantised(inputs[1].dtype) ? &op_pack_planes : nullptr};
 }
 
+static Cost linear_cost(const KernelCall& call) {
+  return {2.0 * static_cast<double>(call.out.numel() * call.in[0].cols()), traffic(call)};
+}
+
 const OpDef op_linear = {
     .name = "linear",
     .signature = "(x: tensor, weight: tensor) -> tensor",
@@ -114,6 +118,7 @@ const OpDef op_linear = {
             .unit_cost = cpu::linear_unit_cost,
             .prepare = prepare_linear},
     .quantised_inputs = 2,
+    .cost = linear_cost,
 };
 
 const OpDef op_pack_planes = {

@@ -58,6 +58,14 @@ static std::vector<OpCase> linear_rows() {
        .in = {f32({3, 64}), quantised(DType::Q4_1, {40, 64}).rows(7, 20)},
        .atol = 1e-3},
   };
+  // A single row goes straight from the blocks.
+  for (const DType dtype : {DType::Q8_0, DType::Q4_0, DType::Q4_K, DType::Q6_K}) {
+    const i64 k = 2 * info(dtype).block_elements;
+    rows.push_back({.name = fmt::format("one row, every second row of {}", name_of(dtype)),
+                    .in = {f32({1, k}), quantised(dtype, {74, k}).every_row(2)},
+                    .rtol = 1e-4,
+                    .atol = 5e-2});
+  }
   for (const DType dtype : {DType::Q4_0, DType::Q4_1, DType::Q5_0, DType::Q5_1, DType::Q8_0})
     for (const i64 count : {1, 2, 7, 33}) rows.push_back(quantised_rows(dtype, count, 37, 5, 2));
   for (const DType dtype : {DType::Q2_K, DType::Q3_K, DType::Q4_K, DType::Q5_K, DType::Q6_K})

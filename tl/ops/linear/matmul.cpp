@@ -96,6 +96,10 @@ static void matmul(KernelCall& call) {
 
 }  // namespace ref
 
+static Cost matmul_cost(const KernelCall& call) {
+  return {2.0 * static_cast<double>(call.out.numel() * matmul_shape(call).k), traffic(call)};
+}
+
 const OpDef op_matmul = {
     .name = "matmul",
     .signature = "(a: tensor, b: tensor) -> tensor",
@@ -108,6 +112,7 @@ const OpDef op_matmul = {
                       [](const KernelCall& call) { return 4.0 * static_cast<double>(call.in[0].cols()); }},
     .cpu = {.run = cpu::matmul, .units = cpu::matmul_units, .unit_cost = cpu::matmul_unit_cost},
     .quantised_inputs = 2,
+    .cost = matmul_cost,
 };
 
 }  // namespace tl

@@ -91,6 +91,7 @@ const OpDef op_apply_attention_mask = {
     .layout = Layout::Any,
     .reference = {ref::apply_attention_mask, mask_rows, mask_row_cost},
     .cpu = {cpu::apply_attention_mask, mask_rows, mask_row_cost},
+    .makes_infinity = always,
 };
 
 // Made once per batch: the oracle's loops serve the CPU too.
@@ -103,6 +104,7 @@ const OpDef op_padding_mask = {
     .layout = Layout::Any,
     .reference = {ref::padding_mask, mask_rows, mask_row_cost},
     .cpu = {ref::padding_mask, mask_rows, mask_row_cost},
+    .makes_infinity = always,
 };
 
 const OpDef op_combine_masks = {
@@ -114,6 +116,7 @@ const OpDef op_combine_masks = {
     .layout = Layout::Any,
     .reference = {ref::combine_masks},
     .cpu = {ref::combine_masks},
+    .makes_infinity = always,
 };
 
 }  // namespace tl

@@ -148,6 +148,11 @@ void l2_normalize(KernelCall& call) {
 
 }  // namespace ref
 
+// A few operations an element: the square or the exponential, the sum, the scaling.
+static Cost norm_cost(const KernelCall& call) {
+  return {4.0 * static_cast<double>(call.in[0].numel()), traffic(call)};
+}
+
 const OpDef op_softmax = {
     .name = "softmax",
     .signature = "(x: tensor, axis: int = -1) -> tensor",
@@ -159,6 +164,7 @@ const OpDef op_softmax = {
     .layout = Layout::Any,
     .reference = {ref::softmax, axis_units, axis_unit_cost},
     .cpu = {cpu::softmax, axis_units, axis_unit_cost},
+    .cost = norm_cost,
 };
 
 const OpDef op_log_softmax = {
@@ -170,6 +176,7 @@ const OpDef op_log_softmax = {
     .layout = Layout::Any,
     .reference = {ref::log_softmax, axis_units, axis_unit_cost},
     .cpu = {cpu::log_softmax, axis_units, axis_unit_cost},
+    .cost = norm_cost,
 };
 
 // y = x / sqrt(mean(x^2) + eps) * weight. Zhang and Sennrich, 2019.
@@ -182,6 +189,7 @@ const OpDef op_rms_norm = {
     .layout = Layout::Rows,
     .reference = {ref::rms_norm, norm_units, norm_unit_cost},
     .cpu = {cpu::rms_norm, norm_units, norm_unit_cost},
+    .cost = norm_cost,
 };
 
 // y = (x - mean(x)) / sqrt(variance(x) + eps). Ba, Kiros and Hinton, 2016.
@@ -194,6 +202,7 @@ const OpDef op_layer_norm = {
     .layout = Layout::Rows,
     .reference = {ref::layer_norm, norm_units, norm_unit_cost},
     .cpu = {cpu::layer_norm, norm_units, norm_unit_cost},
+    .cost = norm_cost,
 };
 
 const OpDef op_layer_norm_affine = {
@@ -207,6 +216,7 @@ const OpDef op_layer_norm_affine = {
     .layout = Layout::Rows,
     .reference = {ref::layer_norm_affine, norm_units, norm_unit_cost},
     .cpu = {cpu::layer_norm_affine, norm_units, norm_unit_cost},
+    .cost = norm_cost,
 };
 
 const OpDef op_l2_normalize = {
@@ -218,6 +228,7 @@ const OpDef op_l2_normalize = {
     .layout = Layout::Any,
     .reference = {ref::l2_normalize, axis_units, axis_unit_cost},
     .cpu = {cpu::l2_normalize, axis_units, axis_unit_cost},
+    .cost = norm_cost,
 };
 
 }  // namespace tl

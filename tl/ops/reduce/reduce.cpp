@@ -291,6 +291,10 @@ void cumsum(KernelCall& call) {
 
 }  // namespace ref
 
+static Cost reduce_cost(const KernelCall& call) {
+  return {static_cast<double>(call.in[0].numel()), traffic(call)};
+}
+
 #define TL_AXES "axis: ints = [], keepdim: bool = false"
 
 // The rows of OpDef that all reductions share.
@@ -304,6 +308,7 @@ void cumsum(KernelCall& call) {
       .layout = Layout::Any,                                    \
       .reference = {ref::name_, nullptr, reduce_unit_cost},     \
       .cpu = {cpu::name_, nullptr, reduce_unit_cost},           \
+      .cost = reduce_cost,                                      \
   };
 
 TL_REDUCTION(sum, TL_AXES, "Sum along the axes, or of everything; whole numbers give an exact int64.",
@@ -349,6 +354,7 @@ const OpDef op_cumsum = {
     .layout = Layout::Any,
     .reference = {ref::cumsum, cumsum_units, cumsum_unit_cost},
     .cpu = {cpu::cumsum, cumsum_units, cumsum_unit_cost},
+    .cost = reduce_cost,
 };
 
 }  // namespace tl

@@ -316,7 +316,8 @@ TL_INLINE void tile_means(const Tile& tile, double* means) {
   for (i64 c = 0; c < tile.width; ++c) means[c] = totals[c] / n;
 }
 
-static void whole_means(const Tile& tile, Mean* means) {
+// Not inlined: what it needs must not cost the floats anything.
+[[gnu::noinline]] static void whole_means(const Tile& tile, Mean* means) {
   i128 totals[kTile];
   tile.reduce<i64>(WideSum{}, totals);
   for (i64 c = 0; c < tile.width; ++c) means[c] = whole_mean(totals[c], tile.reduced.count());
@@ -335,12 +336,16 @@ TL_INLINE void reduce_to_floats(KernelCall& call, F value) {
   });
 }
 
+[[gnu::noinline]] static void whole_mean_values(const Tile& tile, double* values) {
+  Mean means[kTile];
+  whole_means(tile, means);
+  for (i64 c = 0; c < tile.width; ++c) values[c] = means[c].value();
+}
+
 static void mean_kernel(KernelCall& call) {
   reduce_to_floats(call, [](auto zero, const Tile& tile, double* values) {
     if constexpr (std::is_same_v<decltype(zero), i64>) {
-      Mean means[kTile];
-      whole_means(tile, means);
-      for (i64 c = 0; c < tile.width; ++c) values[c] = means[c].value();
+      whole_mean_values(tile, values);
     } else {
       tile_means<decltype(zero)>(tile, values);
     }

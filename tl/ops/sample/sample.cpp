@@ -148,6 +148,7 @@ const OpDef op_top_k = {
     .layout = Layout::Rows,
     .reference = {ref::top_k, row_units, sorting_cost},
     .cpu = {cpu::top_k, row_units, sorting_cost},
+    .makes_infinity = always,
 };
 
 // In falling order (of equals, the first first) until the kept share is at least p; always one. Holtzman et
@@ -162,6 +163,7 @@ const OpDef op_top_p = {
     .layout = Layout::Rows,
     .reference = {ref::top_p, row_units, sorting_cost},
     .cpu = {cpu::top_p, row_units, sorting_cost},
+    .makes_infinity = always,
 };
 
 const OpDef op_min_p = {
@@ -173,6 +175,7 @@ const OpDef op_min_p = {
     .layout = Layout::Rows,
     .reference = {ref::min_p, row_units, row_cost},
     .cpu = {cpu::min_p, row_units, row_cost},
+    .makes_infinity = always,
 };
 
 // By rising distance of -log p from the row's entropy (of equals, the first first) until the kept share
@@ -188,6 +191,7 @@ const OpDef op_typical_p = {
     .layout = Layout::Rows,
     .reference = {ref::typical_p, row_units, sorting_cost},
     .cpu = {cpu::typical_p, row_units, sorting_cost},
+    .makes_infinity = always,
 };
 
 const OpDef op_temperature = {

@@ -106,6 +106,11 @@ const OpDef op_contiguous = {
     .is_internal = true,
 };
 
+// In place only the new rows move.
+static Cost rows_moved(const KernelCall& call) {
+  return {0, call.appended > 0 ? 2 * operand_bytes(call.in[1]) : traffic(call)};
+}
+
 const OpDef op_append_rows = {
     .name = "append_rows",
     .signature = "(x: tensor, rows: tensor) -> tensor",
@@ -116,6 +121,7 @@ const OpDef op_append_rows = {
     .layout = Layout::Contiguous,
     .reference = kAppend,
     .cpu = kAppend,
+    .cost = rows_moved,
 };
 
 }  // namespace tl

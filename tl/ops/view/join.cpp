@@ -204,6 +204,11 @@ const OpDef op_concat = {
     .cpu = kRows<run_concat>,
 };
 
+// What is picked, read and written.
+static Cost picking_cost(const KernelCall& call) {
+  return {0, 2 * operand_bytes(call.out) + operand_bytes(call.in[1])};
+}
+
 const OpDef op_index_select = {
     .name = "index_select",
     .signature = "(x: tensor, axis: int, index: tensor) -> tensor",
@@ -213,6 +218,7 @@ const OpDef op_index_select = {
     .layout = Layout::Any,
     .reference = kRows<run_index_select>,
     .cpu = kRows<run_index_select>,
+    .cost = picking_cost,
 };
 
 const OpDef op_gather = {
@@ -225,6 +231,7 @@ const OpDef op_gather = {
     .layout = Layout::Any,
     .reference = kRows<run_gather>,
     .cpu = kRows<run_gather>,
+    .cost = picking_cost,
 };
 
 }  // namespace tl

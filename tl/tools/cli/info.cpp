@@ -5,20 +5,22 @@
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
-#include <fstream>
 #include <nlohmann/json.hpp>
+#include <sstream>
 
 #include "tl/api/devices.h"
 #include "tl/api/paths.h"
+#include "tl/base/read_file.h"
 #include "tl/tools/cli/commands.h"
 
 namespace tl::cli {
 using nlohmann::ordered_json;
 
 int diff(const std::string& a, const std::string& b) {
-  std::ifstream first(a), second(b);
-  if (!first) return report(fail(Code::Io, "cannot read {}: {}", a, std::strerror(errno)));
-  if (!second) return report(fail(Code::Io, "cannot read {}: {}", b, std::strerror(errno)));
+  const auto text_a = read_whole_file(a), text_b = read_whole_file(b);
+  if (!text_a.ok()) return report(text_a.error());
+  if (!text_b.ok()) return report(text_b.error());
+  std::istringstream first(text_a.value()), second(text_b.value());
   std::string x, y;
   for (u64 line = 1;; ++line) {
     const bool more_a = static_cast<bool>(std::getline(first, x)),

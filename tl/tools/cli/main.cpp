@@ -1,14 +1,18 @@
 // The command line of tl: reads it, hands over to the commands. What is promised here is in docs/cli.md.
 #include <CLI/CLI.hpp>
 
+#include <stdio_ext.h>
+
 #include <algorithm>
 #include <cerrno>
 #include <clocale>
 #include <csignal>
 #include <cstdio>
+#include <cstdlib>
 #include <filesystem>
 #include <system_error>
 
+#include "tl/base/fail_point.h"
 #include "tl/tools/cli/commands.h"
 
 namespace tl::cli {
@@ -57,7 +61,21 @@ void add_run_options(CLI::App& app, SessionOptions& o) {
   app.add_flag("--no-fuse{false}", o.exec.fuse, "runs every op on its own")->envname("TL_NO_FUSE");
   app.add_flag("--no-replay{false}", o.exec.replay, "interprets every call of every function")
       ->envname("TL_NO_REPLAY");
-  app.add_flag("--memory", o.report_memory, "reports memory and plans at the end")->envname("TL_MEMORY");
+  app.add_flag("--memory", o.watch.memory, "reports what held memory, and plans, at the end")
+      ->envname("TL_MEMORY");
+  app.add_flag("--profile", o.watch.profile, "reports the time of every op and line at the end")
+      ->envname("TL_PROFILE");
+  app.add_option("--trace", o.watch.trace_path, "writes a timeline for Perfetto to this file")
+      ->envname("TL_TRACE");
+  app.add_flag("--validate", o.device.validate, "stops at the first fault of order, memory or values (slow)")
+      ->envname("TL_VALIDATE");
+  app.add_option("--wait-timeout", o.exec.wait_timeout_seconds,
+                 "seconds after which a wait fails and names the command it waits for; 0: never")
+      ->envname("TL_WAIT_TIMEOUT")
+      ->check(at_least_zero());
+  app.add_flag("--debug-sampling", o.watch.sampling,
+               "shows the ten largest logits of every sampled token on standard error")
+      ->envname("TL_DEBUG_SAMPLING");
 }
 
 // What the command line said. CLI11 fills it in; the command that was named reads it.
@@ -107,6 +125,21 @@ void add_run(CLI::App& app, Said& said) {
     std::vector<std::string> rest = cmd->remaining();
     if (rest.empty()) throw CLI::RequiredError("FILE");
     if (rest[0] != "-" && rest[0].starts_with("-")) throw CLI::ExtrasError("run", {rest[0]});
+    said.code = run_program({said.session, rest[0], {rest.begin() + 1, rest.end()}});
+  });
+}
+
+void add_explain(CLI::App& app, Said& said) {
+  CLI::App* cmd = app.add_subcommand("explain",
+                                     "runs a program and prints its plans; what it prints itself goes to "
+                                     "standard error");
+  add_run_options(*cmd, said.session);
+  cmd->prefix_command();
+  cmd->callback([&said, cmd] {
+    std::vector<std::string> rest = cmd->remaining();
+    if (rest.empty()) throw CLI::RequiredError("FILE");
+    if (rest[0] != "-" && rest[0].starts_with("-")) throw CLI::ExtrasError("explain", {rest[0]});
+    said.session.watch.explain = true;
     said.code = run_program({said.session, rest[0], {rest.begin() + 1, rest.end()}});
   });
 }
@@ -241,7 +274,17 @@ std::vector<std::string> normalise(int argc, char** argv, const CLI::App& app) {
   return args;
 }
 
+// Failure on purpose, for tests of whatever runs.
+int plan_failures() {
+  const char* text = std::getenv("TL_FAIL");
+  const Result<void> parsed = set_fail_points(text != nullptr ? text : "");
+  if (parsed.ok()) return kOk;
+  report(parsed.error());
+  return kUsage;
+}
+
 int main_impl(int argc, char** argv) {
+  if (const int code = plan_failures(); code != kOk) return code;
   CLI::App app{"TensorLogic: tensors, learning and logic in one language", "tl"};
   app.require_subcommand(1);
   app.footer(
@@ -250,6 +293,7 @@ int main_impl(int argc, char** argv) {
       "143 ended by SIGTERM.");
   Said said;
   add_run(app, said);
+  add_explain(app, said);
   add_check(app, said);
   add_std_commands(app, said);
   add_file_commands(app, said);
@@ -284,6 +328,8 @@ int main(int argc, char** argv) {
   std::error_code failed;
   try {
     code = cli::main_impl(argc, argv);
+    const bool on_purpose = __fpending(stdout) > 0 && must_fail(FailPoint::Write);
+    if (on_purpose) failed = std::make_error_code(std::errc::io_error);
     if (std::fflush(stdout) != 0) failed = {errno, std::generic_category()};
   } catch (const std::system_error& e) {  // fmt::print could not write
     failed = e.code();

@@ -185,6 +185,23 @@ for n in [3, 3, 4, 1, 2] { print(f(ones([n]))) print(g(ones([n]))) }
               0);
 }
 
+TEST(Replay, TensorsOfIntsThatNoOpReads) {
+  expect_same(R"(
+fn f(x, n) { let unused = [n, 1]; (x * 2.0, [n, n + 1], unused) }
+fn g(x, n) { let unused = [n, 1]; x * 2.0 }
+fn h(x, n) { let unused = tensor([n, 1, n]); (tensor([n, 2]), x + 1.0) }
+for n in range(5) { print(f(ones([2]), n), g(ones([2]), n), h(ones([2]), n)) }
+)");
+}
+
+TEST(Replay, UnusedTensorOfIntsThatDoNotFitIsAnError) {
+  expect_same_failure(R"(
+fn g(x, n) { let unused = tensor([n, 1], int8); x * 2.0 }
+for n in range(5) { print(g(ones([2]), n * 40)) }
+)",
+                      "does not fit in int8", 0);
+}
+
 // ---- objects ----------------------------------------------------------------------------------------------
 
 TEST(Replay, FunctionInAFieldIsTheOneOfThisCall) {
@@ -539,6 +556,14 @@ fn g(x, i) { (embedding(x, i) * 2.0, x * 2.0) }
 let x = ones([3, 2])
 for k in [0, 1, 2, 7, 1] { print(f(x, tensor([k]))) }
 for k in [0, 1, 2, 7, 1] { let (a, b) = g(x, tensor([k])); print(b) }
+)");
+}
+
+TEST(Replay, FailedTensorThatIsPassedInAndNobodyLooksAtWhatBecomesOfIt) {
+  expect_same(R"(
+fn f(x) { x * 2.0 + 1.0 }
+let x = ones([3, 2])
+for k in [0, 1, 2, 9, 1] { let y = f(embedding(x, tensor([k]))); if k < 3 { print(y) } }
 )");
 }
 

@@ -19,8 +19,8 @@ static std::string without_folder(std::string message, const std::string& path) 
   return message;
 }
 
-Transcript run_text(const std::string& path, const std::string& text, const std::string& device,
-                    int threads, bool validate) {
+Transcript run_text(const std::string& path, const std::string& text, const std::string& device, int threads,
+                    bool validate) {
   return run_text(path, text, RunSettings{.device = device, .threads = threads, .validate = validate});
 }
 

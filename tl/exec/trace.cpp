@@ -153,6 +153,11 @@ Trace::Fit Trace::update_all(Recorder& recorder, std::vector<Tensor>& inputs, st
     if (!check_guards(static_cast<size_t>(item.guards))) return Fit::Guard;
     if (!update_item(i, recorder)) return Fit::Types;
   }
+  for (const i32 i : varying_leaves_) {  // literals that no item reads
+    const size_t number = static_cast<size_t>(i);
+    if (leaves_[number].kind == Leaf::Kind::Literal && !made_[number] && !make_leaf(number, given))
+      return Fit::Types;
+  }
   if (!compute_ints(ints_.size(), given)) return Fit::Types;
   return check_guards(guards_.size()) ? Fit::Fits : Fit::Guard;
 }

@@ -439,7 +439,7 @@ Result<bool> Executor::replay(Trace& trace, std::vector<Tensor>& inputs, std::sp
   Result<void> done = fits ? impl_->replay(*this, trace, outputs) : Result<void>();
   const bool is_done = fits && done.ok();
   if (!is_done) {
-    trace.forget();  // with it goes the memory that it took so far
+    if (fits) trace.forget();  // with it goes the memory that it took so far
     trace.snapshot().undo_grants();
     recorder_.set_generator(generator);
     trace.give_back(inputs);

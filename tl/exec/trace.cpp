@@ -98,8 +98,30 @@ void Trace::find_unused() {
     items_[i].is_volatile = items_[i].is_volatile && !snapshot_.items[i].unused;
 }
 
+void Trace::find_early() {
+  std::vector<bool> is_early;
+  for (size_t i = 0; i < leaves_.size(); ++i) {
+    if (leaves_[i].kind == Leaf::Kind::Input) input_leaves_.push_back(static_cast<i32>(i));
+  }
+  for (size_t i = 0; i < ints_.size(); ++i) {
+    const TraceInt& how = ints_[i];
+    bool early = true;
+    if (how.op == TraceInt::Op::Dim || how.op == TraceInt::Op::Numel) {
+      early = is_leaf(how.a) && leaves_[static_cast<size_t>(~how.a)].kind == Leaf::Kind::Input;
+    } else if (how.op != TraceInt::Op::Given && how.op != TraceInt::Op::Constant) {
+      early = is_early[static_cast<size_t>(how.a)] && is_early[static_cast<size_t>(how.b)];
+    }
+    is_early.push_back(early);
+    if (early) early_ints_.push_back(static_cast<i32>(i));
+  }
+  for (size_t i = 0; i < guards_.size(); ++i) {
+    if (is_early[static_cast<size_t>(guards_[i].symbol)]) early_guards_.push_back(static_cast<i32>(i));
+  }
+}
+
 void Trace::finish() {
   find_unused();
+  find_early();
   for (const SourceRef ref : outputs_) {
     if (!is_leaf(ref)) snapshot_.items[static_cast<size_t>(ref)].external = true;
   }
@@ -128,6 +150,7 @@ void Trace::finish() {
 
 Trace::Fit Trace::update(Recorder& recorder, std::vector<Tensor>& inputs, std::span<const i64> given,
                          const MakeLiteral& make_literal) {
+  if (const Fit fit = check_early(inputs, given); fit != Fit::Fits) return fit;
   next_int_ = next_guard_ = 0;
   key_changed_ = plan == nullptr || is_stale_;
   make_literal_ = &make_literal;
@@ -137,6 +160,33 @@ Trace::Fit Trace::update(Recorder& recorder, std::vector<Tensor>& inputs, std::s
   if (fit == Fit::Fits && key_changed_) placer_->make_key();
   is_stale_ = fit != Fit::Fits;  // what was updated so far is of this call, the rest is not
   return fit;
+}
+
+// Most calls that do not fit are known by their arguments: they leave the trace as it is.
+Trace::Fit Trace::check_early(std::span<const Tensor> inputs, std::span<const i64> given) {
+  for (size_t k = 0; k < inputs.size(); ++k) {
+    if (!fits_leaf(leaves_[static_cast<size_t>(input_leaves_[k])], inputs[k])) return Fit::Types;
+  }
+  if (early_guards_.empty()) return Fit::Fits;
+  const auto shape_of = [&](i32 ref) -> const Shape& {
+    const auto at = std::lower_bound(input_leaves_.begin(), input_leaves_.end(), ~ref);
+    return inputs[static_cast<size_t>(at - input_leaves_.begin())].shape();
+  };
+  for (const i32 i : early_ints_) {
+    if (!compute_int(static_cast<size_t>(i), given, shape_of)) return Fit::Types;
+  }
+  for (const i32 i : early_guards_) {
+    const Guard& guard = guards_[static_cast<size_t>(i)];
+    if (values_[static_cast<size_t>(guard.symbol)] == guard.value) continue;
+    failed_guard_ = guard.where;
+    return Fit::Guard;
+  }
+  return Fit::Fits;
+}
+
+bool Trace::fits_leaf(const Leaf& leaf, const Tensor& tensor) {
+  return tensor->type.dtype == leaf.type.dtype && tensor->type.rank() == leaf.type.rank() &&
+         tensor->is_scalar == leaf.is_scalar;
 }
 
 Trace::Fit Trace::update_all(Recorder& recorder, std::vector<Tensor>& inputs, std::span<const i64> given) {
@@ -166,10 +216,7 @@ Trace::Fit Trace::update_all(Recorder& recorder, std::vector<Tensor>& inputs, st
 bool Trace::update_leaf(size_t number, Tensor& tensor) {
   Leaf& leaf = leaves_[number];
   const Node& node = *tensor.node();
-  if (node.type.dtype != leaf.type.dtype || node.type.rank() != leaf.type.rank() ||
-      node.is_scalar != leaf.is_scalar) {
-    return false;
-  }
+  if (!fits_leaf(leaf, tensor)) return false;
   if (!leaf.is_scalar) {
     const bool is_same = leaf.view.offset == node.value.offset && leaf.view.shape == node.type.shape &&
                          leaf.view.strides == node.value.strides;
@@ -226,45 +273,48 @@ bool Trace::make_leaves_of(size_t index, std::span<const i64> given) {
   return true;
 }
 
+// False where it overflows, which is the interpreter's to report.
+template <typename ShapeOf>
+bool Trace::compute_int(size_t number, std::span<const i64> given, const ShapeOf& shape_of) {
+  const TraceInt& how = ints_[number];
+  const auto value_of = [&](i32 n) { return values_[static_cast<size_t>(n)]; };
+  i64& out = values_[number];
+  switch (how.op) {
+    case TraceInt::Op::Given:
+      out = given[static_cast<size_t>(how.a)];
+      return true;
+    case TraceInt::Op::Dim:
+      out = shape_of(how.a)[how.b];
+      return true;
+    case TraceInt::Op::Numel:
+      out = numel(shape_of(how.a));
+      return true;
+    case TraceInt::Op::Constant:
+      out = how.constant;
+      return true;
+    case TraceInt::Op::Add:
+      return !__builtin_add_overflow(value_of(how.a), value_of(how.b), &out);
+    case TraceInt::Op::Sub:
+      return !__builtin_sub_overflow(value_of(how.a), value_of(how.b), &out);
+    case TraceInt::Op::Mul:
+      return !__builtin_mul_overflow(value_of(how.a), value_of(how.b), &out);
+    case TraceInt::Op::Less:
+      out = value_of(how.a) < value_of(how.b);
+      return true;
+    case TraceInt::Op::LessEqual:
+      out = value_of(how.a) <= value_of(how.b);
+      return true;
+    case TraceInt::Op::Equal:
+      out = value_of(how.a) == value_of(how.b);
+      return true;
+  }
+  return false;
+}
+
 bool Trace::compute_ints(size_t count, std::span<const i64> given) {
+  const auto shape_of = [&](i32 ref) -> const Shape& { return snapshot_.node_of(ref).type.shape; };
   for (; next_int_ < count; ++next_int_) {
-    const TraceInt& how = ints_[next_int_];
-    const auto value_of = [&](i32 n) { return values_[static_cast<size_t>(n)]; };
-    const auto shape_of = [&](i32 ref) -> const Shape& { return snapshot_.node_of(ref).type.shape; };
-    i64& out = values_[next_int_];
-    switch (how.op) {
-      case TraceInt::Op::Given:
-        out = given[static_cast<size_t>(how.a)];
-        break;
-      case TraceInt::Op::Dim:
-        out = shape_of(how.a)[how.b];
-        break;
-      case TraceInt::Op::Numel:
-        out = numel(shape_of(how.a));
-        break;
-      case TraceInt::Op::Constant:
-        out = how.constant;
-        break;
-      // What overflows is the interpreter's to report.
-      case TraceInt::Op::Add:
-        if (__builtin_add_overflow(value_of(how.a), value_of(how.b), &out)) return false;
-        break;
-      case TraceInt::Op::Sub:
-        if (__builtin_sub_overflow(value_of(how.a), value_of(how.b), &out)) return false;
-        break;
-      case TraceInt::Op::Mul:
-        if (__builtin_mul_overflow(value_of(how.a), value_of(how.b), &out)) return false;
-        break;
-      case TraceInt::Op::Less:
-        out = value_of(how.a) < value_of(how.b);
-        break;
-      case TraceInt::Op::LessEqual:
-        out = value_of(how.a) <= value_of(how.b);
-        break;
-      case TraceInt::Op::Equal:
-        out = value_of(how.a) == value_of(how.b);
-        break;
-    }
+    if (!compute_int(next_int_, given, shape_of)) return false;
   }
   return true;
 }

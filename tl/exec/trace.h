@@ -127,13 +127,17 @@ class Trace {
   bool make_leaf(size_t number, std::span<const i64> given);
   bool make_leaves_of(size_t index, std::span<const i64> given);
   bool compute_ints(size_t count, std::span<const i64> given);
-  i64 compute(const TraceInt& how, std::span<const i64> given) const;
+  template <typename ShapeOf>
+  bool compute_int(size_t number, std::span<const i64> given, const ShapeOf& shape_of);
   bool check_guards(size_t count);
   bool update_item(size_t index, Recorder& recorder);
   enum class Patched : u8 { Same, Changed, Unfit };
   Patched patch(size_t index, Recorder& recorder);
   bool infer(Node& node, const SnapshotItem& item) const;
   void find_unused();
+  void find_early();
+  Fit check_early(std::span<const Tensor> inputs, std::span<const i64> given);
+  static bool fits_leaf(const Leaf& leaf, const Tensor& tensor);
 
   struct Kept {
     std::shared_ptr<const Plan> plan;
@@ -157,6 +161,9 @@ class Trace {
   std::vector<Guard> guards_;
   std::vector<SourceRef> outputs_;
   std::vector<i64> values_;
+  // Ints and guards that hang on what is given alone: checked before anything is changed.
+  std::vector<i32> early_ints_, early_guards_;
+  std::vector<i32> input_leaves_;
   size_t next_int_ = 0, next_guard_ = 0;
   Span failed_guard_;
   Snapshot snapshot_;

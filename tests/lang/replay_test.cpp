@@ -534,6 +534,39 @@ for i in range(6) {
 )");
 }
 
+TEST(Replay, ModelsThatWriteTruncateAndFork) {
+  expect_same(R"(
+import "std/llama.tl"
+let paths = ["f32", "q8_0", "bf16", "k"]
+let models = paths.map(|p| llama(load_model("tests/data/tiny-llama-{p}.gguf")))
+fn write_on(lm, cache, logits, n) {
+    let ids = []
+    for i in range(n) {
+        let id = item(sample(logits[-1], 0.8))
+        ids.push(id)
+        logits = to_logits(lm, forward(lm, [id], cache))
+    }
+    (ids, checksum(logits))
+}
+for round in range(2) {
+    for lm in models {
+        let cache = new_cache(lm, 12)
+        let logits = prefill(lm, [1, 2, 5], cache)
+        print(write_on(lm, cache, logits, 6), cache.length())
+        cache.truncate(5)
+        let again = to_logits(lm, forward(lm, [7, 8], cache))
+        let fork = cache.copy()
+        print(write_on(lm, cache, again, 3), write_on(lm, fork, again, 3), cache.length())
+        cache.truncate(4)
+        print(write_on(lm, cache, again, 10), fork.length())
+        cache.clear()
+        print(write_on(lm, cache, prefill(lm, [3], cache), 4))
+    }
+}
+)",
+              50);
+}
+
 // ---- failures ---------------------------------------------------------------------------------------------
 
 TEST(Replay, OneCallThatFailsOnItsData) {
@@ -587,6 +620,55 @@ for n in [2, 3, 4, 5] { print(f(ones([2, n]), ones([n, 2]))) }
 print(f(ones([2, 3]), ones([4, 2])))
 )",
                       "");
+}
+
+TEST(Replay, MemoryThatIsNotEnoughInALaterCall) {
+  const std::string text = R"(
+fn f(x) { let y = exp(x * 0.5); (y + 1.0, y - 1.0) }
+let x = ones([1000])
+for n in [1000, 2000, 1000, 500000, 1000] {
+    let (a, b) = f(ones([n]))
+    print(checksum(a), checksum(b))
+}
+)";
+  RunSettings limited = replayed();
+  limited.memory_limit_bytes = i64{1} << 20;
+  const Transcript want = run_text("test.tl", text, interpreted(limited));
+  const Transcript got = run_text("test.tl", text, limited);
+  EXPECT_NE(want.problems.find("memory limit"), std::string::npos) << want.problems;
+  EXPECT_EQ(got.output, want.output);
+  EXPECT_NE(got.problems.find("memory limit"), std::string::npos) << got.problems;
+}
+
+TEST(Replay, MemoryStaysWhatItWas) {
+  const std::string text = R"(
+struct Net { w: any, cache: any }
+impl Net {
+    fn step(self, x, k) {
+        self.cache.append(0, x[0:1], x[0:1])
+        let y = relu(x @ self.w + k) * 0.1 + sum(self.cache.k(0), 0) * 0.001
+        y
+    }
+}
+let x = ones([4, 32])
+fn fresh() {
+    let net = Net { w: ones([32, 32]) * 0.01, cache: kv_cache(1, 16) }
+    net.cache.append(0, x[0:1], x[0:1])
+    net
+}
+let net = fresh()
+let before = 0
+for i in range(2000) {
+    if i % 100 == 0 { net = fresh() }
+    x = net.step(x, i % 3)
+    if net.cache.length() > 12 { net.cache.truncate(2) }
+    if i == 500 { print(checksum(x)); before = memory_in_use() }
+}
+print(checksum(x))
+)";
+  expect_same(text, 1500);
+  const std::string asking = text + "print(memory_in_use() < before * 2)\n";
+  EXPECT_TRUE(run_text("test.tl", asking, replayed()).output.ends_with("true\n"));
 }
 
 TEST(Replay, PanicsAndAsserts) {

@@ -149,8 +149,7 @@ TEST_F(Traced, RandomNumbersOfAReplayThatDoesNotFitAreNotDrawn) {
   const Tensor x = floats({2}, 1);
   const SourceRef in = trace.add_input(x);
   const Attrs attrs = Attrs().with_ints({2}).with_dtype(DType::F32).with_int(0).with_int(0);
-  const SourceRef drawn =
-      add(op_rand, {}, {}, attrs, {{TracePatch::kSeed, 1}, {TracePatch::kPosition, 2}});
+  const SourceRef drawn = add(op_rand, {}, {}, attrs, {{TracePatch::kSeed, 1}, {TracePatch::kPosition, 2}});
   const Tensor random = recorded;
   trace.add_output(add(op_add, {random, x}, {drawn, in}));
   trace.finish();

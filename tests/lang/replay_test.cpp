@@ -703,6 +703,21 @@ for k in [0, 1, 2, 7, 1] { let (a, b) = g(x, tensor([k])); print(b) }
 )");
 }
 
+TEST(Replay, FirstOfTwoFailures) {
+  expect_same_failure(R"(
+fn f(x, i) { embedding(x, i) * 2.0 }
+fn h(a, b) { a + b * 2.0 }
+let x = ones([3, 2])
+let y = ones([4, 2])
+for k in [0, 1, 2] { print(f(x, tensor([k])), h(f(x, tensor([k])), f(y, tensor([1])))) }
+let first = embedding(y, tensor([9])) + 1.0
+let second = f(x, tensor([8]))
+let third = f(y, tensor([7]))
+print(h(first, second) + h(third, second))
+)",
+                      "id 9");
+}
+
 TEST(Replay, FailedTensorThatIsPassedInAndNobodyLooksAtWhatBecomesOfIt) {
   expect_same(R"(
 fn f(x) { x * 2.0 + 1.0 }

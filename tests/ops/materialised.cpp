@@ -183,10 +183,17 @@ void Materialised::fill(const In& in, int number) {
 
 Materialised Materialised::to_contiguous() const {
   Materialised copy(TensorType{operand_.dtype, operand_.dims}, 0);
-  if (info(operand_.dtype).block_elements != 1) {
-    TL_CHECK(operand_.contiguous(), "a test transposes quantised blocks");
-    if (copy.memory_->size() > 0)
-      std::memcpy(copy.memory_->data(), operand_.data, static_cast<size_t>(copy.memory_->size()));
+  const DTypeInfo& type = info(operand_.dtype);
+  if (type.block_elements != 1) {
+    TL_CHECK(operand_.cols() <= 1 || operand_.strides.back() == 1, "a test transposes quantised blocks");
+    const i64 rows = operand_.rows(), bytes = row_bytes(operand_.dtype, operand_.cols());
+    const Dims outer(std::span<const i64>(operand_.dims.data(), static_cast<size_t>(operand_.rank() - 1)));
+    const Strides steps(
+        std::span<const i64>(operand_.strides.data(), static_cast<size_t>(operand_.rank() - 1)));
+    for (i64 row = 0; row < rows; ++row) {
+      const i64 from = strided_offset(row, outer, steps) / type.block_elements * type.block_bytes;
+      std::memcpy(copy.memory_->data() + row * bytes, operand_.data + from, static_cast<size_t>(bytes));
+    }
     return copy;
   }
   const i64 size = size_of(operand_.dtype);

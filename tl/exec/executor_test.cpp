@@ -288,7 +288,8 @@ TEST_F(Held, AValueThatDoesNotFitFailsAndTheRestIsComputed) {
   const Result<void> flushed = e->flush();
   ASSERT_FALSE(flushed.ok());
   EXPECT_EQ(flushed.error().code, Code::OutOfMemory);
-  EXPECT_TRUE(flushed.error().message.starts_with("zeros: 4194304 bytes more would pass the memory limit"))
+  EXPECT_TRUE(flushed.error().message.starts_with(
+      "zeros giving float32[1048576]: 4194304 bytes more would pass the memory limit"))
       << flushed.error().message;
   EXPECT_EQ(flushed.error().where, line);
   EXPECT_FALSE(e->read(big).ok());

@@ -314,6 +314,9 @@ bool Trace::compute_int(size_t number, std::span<const i64> given, const ShapeOf
 bool Trace::compute_ints(size_t count, std::span<const i64> given) {
   const auto shape_of = [&](i32 ref) -> const Shape& { return snapshot_.node_of(ref).type.shape; };
   for (; next_int_ < count; ++next_int_) {
+    const TraceInt& how = ints_[next_int_];
+    const bool is_size = how.op == TraceInt::Op::Dim || how.op == TraceInt::Op::Numel;
+    if (is_size && !is_dirty(how.a)) continue;  // it is what it was
     if (!compute_int(next_int_, given, shape_of)) return false;
   }
   return true;
@@ -382,11 +385,8 @@ bool Trace::infer(Node& node, const SnapshotItem& item) const {
 bool Trace::update_item(size_t index, Recorder& recorder) {
   Item& item = items_[index];
   bool is_dirty = is_stale_;
-  for (i32 k = item.first_input; k < item.first_input + item.inputs; ++k) {
-    const SourceRef in = inputs_[static_cast<size_t>(k)];
-    is_dirty = is_dirty || (is_leaf(in) ? leaf_dirty_[static_cast<size_t>(~in)]
-                                        : item_dirty_[static_cast<size_t>(in)]) != 0;
-  }
+  for (i32 k = item.first_input; k < item.first_input + item.inputs; ++k)
+    is_dirty = is_dirty || this->is_dirty(inputs_[static_cast<size_t>(k)]);
   item_changed_[index] = item_dirty_[index] = 0;
   if (item.patches > 0) {
     const Patched patched = patch(index, recorder);

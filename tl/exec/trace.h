@@ -123,6 +123,10 @@ class Trace {
   };
 
   Fit update_all(Recorder& recorder, std::vector<Tensor>& inputs, std::span<const i64> given);
+  bool is_dirty(SourceRef ref) const {
+    const auto& dirty = is_leaf(ref) ? leaf_dirty_ : item_dirty_;
+    return dirty[static_cast<size_t>(is_leaf(ref) ? ~ref : ref)] != 0;
+  }
   bool update_leaf(size_t number, Tensor& tensor);
   bool make_leaf(size_t number, std::span<const i64> given);
   bool make_leaves_of(size_t index, std::span<const i64> given);

@@ -58,9 +58,11 @@ Vm::Vm(const Program& program, lang::Host& host, TaskPool& tasks, TaskRecord* se
   const ExecOptions& options = host.executor.options();
   replays_ = options.replay && !options.eager && options.checksums_path.empty();
   traces_.resize(program.protos.size());
+  host.executor.set_cancel_check([this] { return wants_attention(); });
 }
 
 Vm::~Vm() {
+  host_.executor.set_cancel_check({});
   abandon(0);
   unwind(0);
   globals_.clear();

@@ -534,6 +534,150 @@ for i in range(6) {
 )");
 }
 
+TEST(Replay, ModelsThatWriteTruncateAndFork) {
+  expect_same(R"(
+import "std/llama.tl"
+let paths = ["f32", "q8_0", "bf16", "k"]
+let models = paths.map(|p| llama(load_model("tests/data/tiny-llama-{p}.gguf")))
+fn write_on(lm, cache, logits, n) {
+    let ids = []
+    for i in range(n) {
+        let id = item(sample(logits[-1], 0.8))
+        ids.push(id)
+        logits = to_logits(lm, forward(lm, [id], cache))
+    }
+    (ids, checksum(logits))
+}
+for round in range(2) {
+    for lm in models {
+        let cache = new_cache(lm, 12)
+        let logits = prefill(lm, [1, 2, 5], cache)
+        print(write_on(lm, cache, logits, 6), cache.length())
+        cache.truncate(5)
+        let again = to_logits(lm, forward(lm, [7, 8], cache))
+        let fork = cache.copy()
+        print(write_on(lm, cache, again, 3), write_on(lm, fork, again, 3), cache.length())
+        cache.truncate(4)
+        print(write_on(lm, cache, again, 10), fork.length())
+        cache.clear()
+        print(write_on(lm, cache, prefill(lm, [3], cache), 4))
+    }
+}
+)",
+              50);
+}
+
+// ---- the rest of the language -----------------------------------------------------------------------------
+
+TEST(Replay, DeclaredTypesAndNamedDims) {
+  expect_same(R"(
+fn f(x: float32[n, m], y: float32[m], k: int = 2) -> float32[n, m] { x * y + k }
+fn g(x: float32[...], s: float) { x * s }
+fn h(x: float32[n, n]) { x @ x }
+for n in [2, 3, 3, 2, 4] {
+    print(f(ones([n, 2]), ones([2])), f(ones([2, n]), ones([n]), n), g(ones([n]), n), h(ones([n, n])))
+}
+)");
+  expect_same_failure(R"(
+fn h(x: float32[n, n]) { x @ x.transpose() + 1.0 }
+for n in [2, 3, 3, 2, 4] { print(h(ones([n, n]))) }
+print(h(ones([2, 3])))
+)",
+                      "");
+}
+
+TEST(Replay, ControlFlowOfEveryKind) {
+  expect_same(R"(
+fn f(x, n) {
+    match n { 0 => x * 1.0, 1 => x * 2.0, _ => x * n }
+}
+fn g(x, n) {
+    let i = 0
+    while i < n { x = x + i; i += 1; if i > 3 { break } }
+    x * 1.0
+}
+fn h(x, n) { if n > 2 { return x * 3.0 }; for i in 0..n { if i == 1 { continue }; x = x + i }; x }
+fn in_list(x, n, list) { if n in list { x * 2.0 } else { x * 3.0 } }
+fn not_int(x, n) { if !(n == 2) && n >= 1 || n < 0 { x - 1.0 } else { x - 2.0 } }
+fn nothing(x, n) { let y = x * n }
+let x = ones([2])
+let list = [1, 2]
+for n in [0, 1, 2, 5, 3, 1, 0, 2, 5, -1] {
+    print(f(x, n), g(x, n), h(x, n), in_list(x, n, list), not_int(x, n), nothing(x, n))
+    if n == 3 { list.push(5) }
+}
+)");
+}
+
+TEST(Replay, ListsTextsAndNumbersThatTheFunctionMakes) {
+  expect_same(R"(
+fn lists(x, n) {
+    let a = [n, 1, n * 2].to_list()
+    a.push(n + 5)
+    a.extend([n, 3].to_list())
+    a.insert(1, n - 1)
+    let last = a.pop()
+    let first = a.remove(0)
+    (x * last + first, a, len(a), sorted(a), a[1] + a[-1], max(a), min(n, 3), abs(n - 4), reversed(a), zip(a, a))
+}
+fn nested(x, n) { let a = [[n, 2].to_list(), [3, n].to_list()]; a[0][1] = n * 3; (x * a[0][1], a) }
+fn texts(x, n, name) { (x * 1.0, name + str(n), "{name}: {n + 1:>4}", len(name), name * n, n == 2, float(n) / 2) }
+fn ranges(x, n) { let y = x; for i in range(1, n, 2) { y = y + i }; (y, len(range(n)), range(n)) }
+fn repeated(x, n) { let a = [n; 3]; let b = [0; n]; (x * a[0], a, len(b)) }
+fn shared(x, n) { let a = [n]; (x * 1.0, [a, a]) }
+fn same(x, list) { list }
+fn through(x, list) { let l = same(x, list); (x * 2.0 + l[0], l) }
+fn mutates(x, list) { list.push(len(list)); x * 2.0 + len(list) }
+fn types(x, n, v) { (x * 1.0, type_of(v), dtype(x), rank(x), v == n) }
+let x = ones([2])
+let list = [7, 8].to_list()
+for n in [1, 2, 3, 3, 2, 1, 5] {
+    print(lists(x, n), nested(x, n), texts(x, n, "ab"), texts(x, 2, "n{n}"), ranges(x, n), repeated(x, n))
+    let (y, both) = shared(x, n)
+    both[0].push(1)
+    print(y, both, through(x, list), mutates(x, list))
+    let (z, l) = through(x, list)
+    l[0] = l[0] + n
+    print(list, types(x, n, n), types(x, n, 2.0), types(x, n, true), types(x, n, "t"), types(x, n, x))
+}
+)");
+}
+
+TEST(Replay, ClosuresCellsAndFunctionsInLists) {
+  expect_same(R"(
+fn apply_all(fs, x) { for f in fs { x = f(x) * 1.0 }; x }
+fn counted() { let n = 0; (|x| { n += 1; x * n }, || n) }
+fn scaled(k) { |x| x * k }
+fn inner(x, n) { let g = |y| y + n; let h = |y| g(y) * n; h(x) + g(x) }
+fn picks(fs, x, i) { fs[i](x) + 1.0 }
+let (count, asked) = counted()
+let fs = [relu, scaled(2.0), |x| x + 1.0]
+let x = ones([2])
+for i in range(6) {
+    print(apply_all(fs, x), apply_all([count], x), asked(), inner(x, i), picks(fs, x, i % 3))
+    if i == 3 { fs[1] = scaled(5.0) }
+}
+)");
+}
+
+TEST(Replay, TensorsWithinListsAndStructs) {
+  expect_same(R"(
+struct Block { w: any, parts: any }
+fn f(blocks, x) { for b in blocks { x = relu(x @ b.w) + b.parts[0] * b.parts[1] }; x }
+fn make(n, k) { let l = []; for i in range(k) { l.push(Block { w: ones([n, n]) * (i + 1), parts: [ones([n]), i] }) }; l }
+fn rebuild(b, x) { Block { w: b.w + x, parts: [b.parts[1], x] } }
+let blocks = make(2, 2)
+for i in range(7) {
+    print(f(blocks, ones([2])), f(make(3, 2), ones([3])), rebuild(blocks[0], ones([2, 2]) * i))
+    if i == 1 { blocks[0].w = blocks[1].w }
+    if i == 2 { blocks[1].parts[1] = 9 }
+    if i == 3 { blocks.push(blocks[0]) }
+    if i == 4 { blocks = make(2, 3) }
+    if i == 5 { blocks[2] = rebuild(blocks[1], ones([2, 2])); blocks[2].parts = [ones([2]), 2] }
+}
+)");
+}
+
 // ---- failures ---------------------------------------------------------------------------------------------
 
 TEST(Replay, OneCallThatFailsOnItsData) {
@@ -557,6 +701,21 @@ let x = ones([3, 2])
 for k in [0, 1, 2, 7, 1] { print(f(x, tensor([k]))) }
 for k in [0, 1, 2, 7, 1] { let (a, b) = g(x, tensor([k])); print(b) }
 )");
+}
+
+TEST(Replay, FirstOfTwoFailures) {
+  expect_same_failure(R"(
+fn f(x, i) { embedding(x, i) * 2.0 }
+fn h(a, b) { a + b * 2.0 }
+let x = ones([3, 2])
+let y = ones([4, 2])
+for k in [0, 1, 2] { print(f(x, tensor([k])), h(f(x, tensor([k])), f(y, tensor([1])))) }
+let first = embedding(y, tensor([9])) + 1.0
+let second = f(x, tensor([8]))
+let third = f(y, tensor([7]))
+print(h(first, second) + h(third, second))
+)",
+                      "id 9");
 }
 
 TEST(Replay, FailedTensorThatIsPassedInAndNobodyLooksAtWhatBecomesOfIt) {
@@ -587,6 +746,55 @@ for n in [2, 3, 4, 5] { print(f(ones([2, n]), ones([n, 2]))) }
 print(f(ones([2, 3]), ones([4, 2])))
 )",
                       "");
+}
+
+TEST(Replay, MemoryThatIsNotEnoughInALaterCall) {
+  const std::string text = R"(
+fn f(x) { let y = exp(x * 0.5); (y + 1.0, y - 1.0) }
+let x = ones([1000])
+for n in [1000, 2000, 1000, 500000, 1000] {
+    let (a, b) = f(ones([n]))
+    print(checksum(a), checksum(b))
+}
+)";
+  RunSettings limited = replayed();
+  limited.memory_limit_bytes = i64{1} << 20;
+  const Transcript want = run_text("test.tl", text, interpreted(limited));
+  const Transcript got = run_text("test.tl", text, limited);
+  EXPECT_NE(want.problems.find("memory limit"), std::string::npos) << want.problems;
+  EXPECT_EQ(got.output, want.output);
+  EXPECT_NE(got.problems.find("memory limit"), std::string::npos) << got.problems;
+}
+
+TEST(Replay, MemoryStaysWhatItWas) {
+  const std::string text = R"(
+struct Net { w: any, cache: any }
+impl Net {
+    fn step(self, x, k) {
+        self.cache.append(0, x[0:1], x[0:1])
+        let y = relu(x @ self.w + k) * 0.1 + sum(self.cache.k(0), 0) * 0.001
+        y
+    }
+}
+let x = ones([4, 32])
+fn fresh() {
+    let net = Net { w: ones([32, 32]) * 0.01, cache: kv_cache(1, 16) }
+    net.cache.append(0, x[0:1], x[0:1])
+    net
+}
+let net = fresh()
+let before = 0
+for i in range(2000) {
+    if i % 100 == 0 { net = fresh() }
+    x = net.step(x, i % 3)
+    if net.cache.length() > 12 { net.cache.truncate(2) }
+    if i == 500 { print(checksum(x)); before = memory_in_use() }
+}
+print(checksum(x))
+)";
+  expect_same(text, 1500);
+  const std::string asking = text + "print(memory_in_use() < before * 2)\n";
+  EXPECT_TRUE(run_text("test.tl", asking, replayed()).output.ends_with("true\n"));
 }
 
 TEST(Replay, PanicsAndAsserts) {

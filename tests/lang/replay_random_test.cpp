@@ -388,7 +388,10 @@ RunSettings some_settings(std::mt19937_64& random) {
 TEST(ReplayRandom, ProgramsAreTheSameReplayed) {
   const char *const seed_text = std::getenv("TL_SEED"), *const runs_text = std::getenv("TL_RUNS");
   const u64 first = seed_text != nullptr ? std::strtoull(seed_text, nullptr, 10) : 1;
-  const int runs = runs_text != nullptr ? std::atoi(runs_text) : seed_text != nullptr ? 1 : kRuns;
+  const int runs = runs_text != nullptr                     ? std::atoi(runs_text)
+                   : seed_text != nullptr                   ? 1
+                   : std::getenv("TL_SANITIZED") != nullptr ? kRuns / 5
+                                                            : kRuns;
   u64 replays = 0;
   int failed = 0;
   for (u64 seed = first; seed < first + static_cast<u64>(runs) && failed < 3; ++seed) {

@@ -381,6 +381,7 @@ RunSettings some_settings(std::mt19937_64& random) {
   if (random() % 3 == 0) s.exec.commands_per_batch = 1 + static_cast<int>(random() % 5);
   if (random() % 4 == 0) s.exec.fuse = false;
   if (random() % 8 == 0) s.exec.eager = true;
+  s.validate = random() % 6 == 0;
   s.exec.fewest_traced_nodes = random() % 4 == 0 ? 16 : 1;
   return s;
 }

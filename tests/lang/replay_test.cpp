@@ -42,6 +42,8 @@ std::vector<Setting> all_settings() {
   all.back().settings.exec.commands_per_batch = 1;
   all.push_back({"not fused", replayed()});
   all.back().settings.exec.fuse = false;
+  all.push_back({"validated", replayed()});
+  all.back().settings.validate = true;
   all.push_back({"eager", replayed()});
   all.back().settings.exec.eager = true;
   if (std::getenv("TL_SANITIZED") != nullptr) return {all[0], all[3]};  // each takes ten times as long there
@@ -478,6 +480,19 @@ for i in range(4) {
     print(a.length())
 }
 )");
+}
+
+TEST(Replay, ACacheThatConvertsAndOneThatDoesNot) {
+  expect_same_failure(R"(
+fn step(c, x) { c.append(0, x, x); sum(c.k(0)) * 1.0 }
+fn filled(c) { c.append(0, ones([1, 2]), ones([1, 2])); c }
+let converts = filled(kv_cache(1, 8, float32))
+let plain = filled(kv_cache(1, 8))
+let x = cast(ones([1, 2]) * 0.3, float16)
+for i in range(4) { print(step(converts, x), dtype(converts.k(0))) }
+print(step(plain, x), dtype(plain.k(0)))
+)",
+                      "");
 }
 
 TEST(Replay, TwoNamesOfOneCache) {

@@ -45,6 +45,10 @@ const std::vector<Value>* items_of(const Value& v) {
   return nullptr;
 }
 
+Value stored_type(const KVCache& cache) {
+  return cache.has_dtype ? Value(cache.dtype) : Value();
+}
+
 bool holds_cache(const Value& v, int depth) {
   if (v.is(ObjectKind::KVCache) || depth > kDeepest) return true;
   const std::vector<Value>* items = items_of(v);
@@ -264,7 +268,7 @@ void Tracer::use_place(Place& place, i32 self, const Value& found) {
       break;
     case ObjectKind::KVCache:
       place.use = Use::Cache;
-      place.value = {};
+      place.value = stored_type(found.as<KVCache>());
       place.number = static_cast<u32>(found.as<KVCache>().layers.size());
       break;
     case ObjectKind::Function:

@@ -42,7 +42,7 @@ struct Place {
   bool is_tuple = false;    // List
   i32 symbol = -1;          // Int
   u32 number = 0;           // Int: of the given ones; List: its length; SameAs: the place; Cache: its layers
-  Value value;              // Guard, Weight, Struct (an empty object of the type)
+  Value value;              // Guard, Weight, Struct (an empty object of the type), Cache (what it stores)
   Span where;               // who read it first
 };
 
@@ -184,6 +184,8 @@ class Tracer : public RecordObserver, public lang::ValueTracer {
 
 // Objects whose content never changes: any name of them is as good as another.
 bool is_unchanging(lang::ObjectKind kind);
+// What a cache converts to what it is given; empty: it does not.
+Value stored_type(const lang::KVCache& cache);
 // Whether a KVCache is in it.
 bool holds_cache(const Value& v, int depth = 0);
 // The items of a list or tuple, else null.

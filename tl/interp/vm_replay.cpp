@@ -113,7 +113,9 @@ bool Vm::fits_place(const Place& place, const Value& found) {
     case Place::Use::Cell:
       return found.is(ObjectKind::Cell);
     case Place::Use::Cache: {
-      if (!found.is(ObjectKind::KVCache) || found.as<KVCache>().layers.size() != place.number) return false;
+      if (!found.is(ObjectKind::KVCache) || found.as<KVCache>().layers.size() != place.number ||
+          !is_same(stored_type(found.as<KVCache>()), place.value))
+        return false;
       // Two caches of the trace must be two: what one gets the other would have.
       for (const Value* other : found_) {
         if (other != nullptr && other != &found && other->is(ObjectKind::KVCache) &&

@@ -20,7 +20,7 @@ static std::string without_folder(std::string message, const std::string& path) 
 }
 
 Transcript run_text(const std::string& path, const std::string& text, const std::string& device_name,
-                    int threads, bool validate) {
+                    int threads, bool validate, ExecObserver* observer) {
   Transcript out;
   SourceFiles files;
   Diagnostics diags;
@@ -38,7 +38,7 @@ Transcript run_text(const std::string& path, const std::string& text, const std:
 
   auto device = create_device({.device = device_name, .threads = threads, .validate = validate});
   if (!device.ok()) return out.problems += device.error().message, out;
-  auto executor = Executor::create(*device.value(), {});
+  auto executor = Executor::create(*device.value(), {.observer = observer});
   if (!executor.ok()) return out.problems += executor.error().message, out;
   lang::StringOutput printed, errors;
   lang::Host host{.executor = *executor.value(), .out = printed, .err = errors};

@@ -5,6 +5,8 @@
 
 namespace tl {
 
+class ExecObserver;
+
 struct Transcript {
   std::string output;
   std::string problems;  // "error[E0101] 3:5: ..." for each diagnostic, or "error 3:5: ..." for a failed run
@@ -12,6 +14,6 @@ struct Transcript {
 
 // `path` is where the program would lie: its imports are relative to it.
 Transcript run_text(const std::string& path, const std::string& text, const std::string& device,
-                    int threads = 2, bool validate = false);
+                    int threads = 2, bool validate = false, ExecObserver* observer = nullptr);
 
 }  // namespace tl

@@ -20,8 +20,10 @@ static std::string without_folder(std::string message, const std::string& path) 
 }
 
 Transcript run_text(const std::string& path, const std::string& text, const std::string& device, int threads,
-                    bool validate) {
-  return run_text(path, text, RunSettings{.device = device, .threads = threads, .validate = validate});
+                    bool validate, ExecObserver* observer) {
+  RunSettings settings{.device = device, .threads = threads, .validate = validate};
+  settings.exec.observer = observer;
+  return run_text(path, text, settings);
 }
 
 Transcript run_text(const std::string& path, const std::string& text, const RunSettings& settings) {

@@ -156,6 +156,66 @@ TEST_F(Calls, NumbersTakeTheTypeOfTheTensorTheyMeet) {
   EXPECT_FALSE(to_int(ctx, Value(1e300)).ok());
 }
 
+// Notes whether anybody waits for a number.
+struct Watcher : RecordObserver {
+  bool has_looked = false;
+  void recorded(const Node&) override {}
+  void made(const Tensor&) override {}
+  void materialised(const Tensor&, const Tensor&) override {}
+  void looked() override { has_looked = true; }
+};
+
+TEST_F(Calls, ListsOfNumbersOnTheirWayAreNotWaitedFor) {
+  const auto best = [&](std::vector<i64> of) {
+    return *call_positional(*find_builtin("argmax"), ctx, std::vector<Value>{ints(of)});
+  };
+  const Value weight = make_tensor(*to_tensor(ctx, make_list({ints({1, 2}), ints({3, 4})}), DType::F32));
+  const auto mean = [&](std::vector<i64> of) {
+    return *call_positional(*find_builtin("mean"), ctx, std::vector<Value>{ints(of)});
+  };
+  Watcher watcher;
+  executor->recorder().set_observer(&watcher);
+  const Value id = best({1, 5, 2});
+  std::vector<Value> many, mixed;
+  for (i64 i = 0; i < 20; ++i) {
+    many.push_back(i % 3 == 0 ? best({0, i}) : Value(i));
+    mixed.push_back(make_list({Value(i), i % 7 == 0 ? mean({i, i}) : Value(i)}));
+  }
+  std::vector<Tensor> made;
+  const auto add = [&](const Value& list, std::optional<DType> peer = {}) {
+    made.push_back(*to_tensor(ctx, list, peer));
+  };
+  add(make_list({id}));
+  add(make_list({id, Value(i64{7}), id}));
+  add(make_list({Value(0.5), id, Value(true)}));
+  add(make_list({Value(i64{3}), id}), DType::I32);
+  add(make_list({make_list({id, Value(i64{2})}), ints({3, 4})}));
+  add(make_list({make_tensor(scalar_tensor(2.5, DType::F16)), Value(i64{1})}));
+  add(make_list({weight, weight}));
+  add(make_list(many));
+  add(make_list(mixed));
+  const std::vector<Value> look_up = {weight, make_list({id})};
+  add(*call_positional(*find_builtin("embedding"), ctx, look_up));
+  executor->recorder().set_observer(nullptr);
+  EXPECT_FALSE(watcher.has_looked);
+  const auto text = [&](size_t i) { return *text_of(read_with(*executor), make_tensor(made[i])); };
+  EXPECT_EQ(text(0), "[1] shape=[1] int64");
+  EXPECT_EQ(text(1), "[1 7 1] shape=[3] int64");
+  EXPECT_EQ(text(2), "[0.5000 1.0000 1.0000] shape=[3] float32");
+  EXPECT_EQ(text(3), "[3 1] shape=[2] int32");
+  EXPECT_EQ(text(4), "[[1 2]\n [3 4]] shape=[2, 2] int64");
+  EXPECT_EQ(text(5), "[2.5000 1.0000] shape=[2] float32");
+  EXPECT_EQ(made[6].shape(), (Shape{2, 2, 2}));
+  EXPECT_EQ(text(7), "[ 0  1  2  1  4  5  1  7  8  1 10 11  1 13 14  1 16 17  1 19] shape=[20] int64");
+  EXPECT_EQ(made[8].shape(), (Shape{20, 2}));
+  EXPECT_EQ(executor->read(made[8])->as_double(29), 14);
+  EXPECT_EQ(text(9), "[[3.0000 4.0000]] shape=[1, 2] float32");
+  EXPECT_EQ(to_tensor(ctx, make_list({weight, id})).error().message,
+            "is a list whose rows differ in depth, want a tensor");
+  EXPECT_EQ(to_tensor(ctx, make_list({ints({1, 2, 3}), weight})).error().message,
+            "is a list whose rows differ in depth, want a tensor");
+}
+
 TEST_F(Calls, IntsNeverWrap) {
   const auto sum = apply_operator(ctx, Operator::Add, Value(INT64_MAX), Value(i64{1}));
   ASSERT_FALSE(sum.ok());

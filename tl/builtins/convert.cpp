@@ -3,8 +3,10 @@
 #include <cmath>
 
 #include "tl/builtins/builtins.h"
+#include "tl/builtins/join.h"
 #include "tl/builtins/model.h"
 #include "tl/device/kernel.h"
+#include "tl/ops/ops.h"
 
 namespace tl::lang {
 namespace {
@@ -19,61 +21,166 @@ bool is_whole(f64 v) {
   return std::floor(v) == v && std::abs(v) < 0x1p63;
 }
 
-// The shape of nested lists and the widest kind of number in them.
+// The shape of nested lists, the widest kind of number in them, and the numbers in row order.
 struct Nested {
   Shape shape;
   bool has_float = false, has_int = false, has_bool = false;
   std::vector<f64> floats;
   std::vector<i64> ints;
   std::vector<Value> values;  // while a function is traced
+  // Numbers that a device computes and whole tensors as rows, each before the number of what stands in front
+  // of it in `floats`.
+  struct Part {
+    size_t at;
+    Tensor tensor;
+  };
+  std::vector<Part> parts;
+  std::optional<DType> rows;  // the widest type of the tensors that are rows
+
+  void saw(DType dtype) { (is_float(dtype) ? has_float : dtype == DType::Bool ? has_bool : has_int) = true; }
 };
 
-Result<void> flatten(const CallContext& ctx, const Value& value, int depth, Nested& out) {
-  const auto* list = value.get_if<List>();
-  if (list == nullptr) {
-    if (depth != out.shape.size())
-      return fail(Code::BadProgram, "is a list whose rows differ in depth, want a tensor");
-    if (value.is_float())
-      out.has_float = true;
-    else if (value.is_int())
-      out.has_int = true;
-    else if (value.is_bool())
-      out.has_bool = true;
-    else
-      return fail(Code::BadProgram, "is a list that holds {}, want numbers", type_name(value));
-    out.floats.push_back(value.is_bool() ? (value.as_bool() ? 1 : 0) : value.number());
-    out.ints.push_back(value.is_int() ? value.as_int() : value.is_bool() ? value.as_bool() : 0);
-    if (ctx.tracer != nullptr) out.values.push_back(value);
+// A constant without memory is a number like any other, except to a trace: it may be another one next time.
+bool is_on_device(const CallContext& ctx, const Tensor& t) {
+  return !t->is_scalar || ctx.tracer != nullptr;
+}
+
+Result<void> add_leaf(const CallContext& ctx, const Value& value, Nested& out) {
+  const Tensor* t = tensor_of(value);
+  if (t != nullptr) {  // a constant
+    out.saw(t->dtype());
+    out.floats.push_back(is_float(t->dtype()) ? (*t)->scalar : static_cast<f64>((*t)->scalar_int));
+    out.ints.push_back((*t)->scalar_int);
     return {};
   }
-  if (depth >= out.shape.size() || out.shape[depth] != static_cast<i64>(list->items.size())) {
-    return fail(Code::BadProgram, "is a list whose rows differ in length, want a tensor");
-  }
-  for (const Value& item : list->items) TL_TRY_DO(flatten(ctx, item, depth + 1, out));
+  if (value.is_float())
+    out.has_float = true;
+  else if (value.is_int())
+    out.has_int = true;
+  else if (value.is_bool())
+    out.has_bool = true;
+  else
+    return fail(Code::BadProgram, "is a list that holds {}, want numbers", type_name(value));
+  out.floats.push_back(value.is_bool() ? (value.as_bool() ? 1 : 0) : value.number());
+  out.ints.push_back(value.is_int() ? value.as_int() : value.is_bool() ? value.as_bool() : 0);
+  if (ctx.tracer != nullptr) out.values.push_back(value);
   return {};
 }
 
+// A number on its way, or the tensor that is a row.
+Result<void> add_tensor(const Tensor& t, int depth, Nested& out) {
+  const bool is_row = t.rank() > 0;
+  if (depth + t.rank() != out.shape.size())
+    return fail(Code::BadProgram, "is a list whose rows differ in depth, want a tensor");
+  for (int i = 0; i < t.rank(); ++i) {
+    if (t.shape()[i] != out.shape[depth + i])
+      return fail(Code::BadProgram, "is a list whose rows differ in length, want a tensor");
+  }
+  if (is_quantised(t.dtype())) return fail(Code::BadProgram, "is a list that holds {}", to_string(t.type()));
+  out.saw(t.dtype());
+  if (is_row) out.rows = out.rows ? promote(*out.rows, t.dtype()) : t.dtype();
+  out.parts.push_back({out.floats.size(), t});
+  return {};
+}
+
+Result<void> flatten(const CallContext& ctx, const Value& value, int depth, Nested& out) {
+  if (const auto* list = value.get_if<List>()) {
+    if (depth >= out.shape.size() || out.shape[depth] != static_cast<i64>(list->items.size()))
+      return fail(Code::BadProgram, "is a list whose rows differ in length, want a tensor");
+    for (const Value& item : list->items) TL_TRY_DO(flatten(ctx, item, depth + 1, out));
+    return {};
+  }
+  const Tensor* t = tensor_of(value);
+  if (t != nullptr && is_on_device(ctx, *t)) return add_tensor(*t, depth, out);
+  if (depth != out.shape.size())
+    return fail(Code::BadProgram, "is a list whose rows differ in depth, want a tensor");
+  return add_leaf(ctx, value, out);
+}
+
 DType list_dtype(const Nested& nested, std::optional<DType> peer) {
+  if (!peer) peer = nested.rows;
   if (nested.has_float) return peer && is_float(*peer) ? *peer : DType::F32;
   if (nested.has_int) return peer && (is_float(*peer) || is_int(*peer)) ? *peer : DType::I64;
   if (nested.has_bool) return DType::Bool;
   return element_type(peer.value_or(DType::F32));  // an empty list
 }
 
-Result<Tensor> upload(CallContext& ctx, const Shape& shape, DType dtype, const Nested& nested) {
+// The numbers [begin, end) as a tensor.
+Result<Tensor> upload(CallContext& ctx, const Nested& nested, size_t begin, size_t end, const Shape& shape,
+                      DType dtype) {
   const auto size = static_cast<size_t>(size_of(dtype));
-  std::vector<std::byte> bytes(nested.floats.size() * size);
-  for (size_t i = 0; i < nested.floats.size(); ++i) {
+  std::vector<std::byte> bytes((end - begin) * size);
+  for (size_t i = begin; i < end; ++i) {
+    const i64 to = static_cast<i64>(i - begin);
     if (is_float(dtype)) {
-      store_from_double(dtype, bytes.data(), static_cast<i64>(i), nested.floats[i]);
+      store_from_double(dtype, bytes.data(), to, nested.floats[i]);
     } else {
-      store_from_int(dtype, bytes.data(), static_cast<i64>(i), nested.ints[i]);
+      store_from_int(dtype, bytes.data(), to, nested.ints[i]);
     }
   }
   TL_TRY(Tensor made, ctx.executor().from_host(TensorType{dtype, shape}, bytes));
-  if (ctx.tracer != nullptr) ctx.tracer->made_literal(made, nested.values);
+  if (ctx.tracer != nullptr)
+    ctx.tracer->made_literal(made, std::span<const Value>(nested.values).subspan(begin, end - begin));
   return made;
 }
+
+// Numbers of the host and of the device in one tensor, level by level. Nothing waits: a program may put what
+// it sampled into a list and go on. No size is part of an op, so that a call with others can be replayed.
+class ListJoiner {
+ public:
+  ListJoiner(CallContext& ctx, const Nested& nested, DType dtype)
+      : ctx_(ctx), nested_(nested), dtype_(dtype) {}
+
+  Result<Tensor> join(const List& list, int depth) {
+    Shape shape;
+    for (int i = depth; i < nested_.shape.size(); ++i) shape.push_back(nested_.shape[i]);
+    const auto count = static_cast<size_t>(numel(shape));
+    if (part_ == nested_.parts.size() || nested_.parts[part_].at >= number_ + count) {
+      const size_t first = std::exchange(number_, number_ + count);
+      return upload(ctx_, nested_, first, number_, shape, dtype_);
+    }
+    std::vector<Tensor> pieces;
+    for (size_t i = 0; i < list.items.size(); ++i) {
+      Tensor row;
+      if (const auto* inner = list.items[i].get_if<List>()) {
+        TL_TRY(row, join(*inner, depth + 1));
+      } else if (is_part(list.items[i])) {
+        row = nested_.parts[part_++].tensor;
+      } else {
+        TL_TRY(row, numbers(list, i));
+        pieces.push_back(std::move(row));
+        continue;
+      }
+      if (row.dtype() != dtype_) {
+        TL_TRY(row, apply(op_cast, row, Attrs().with_dtype(dtype_)));
+      }
+      TL_TRY(row, apply(op_unsqueeze, row, Attrs().with_int(0)));
+      pieces.push_back(std::move(row));
+    }
+    if (pieces.size() == 1) return std::move(pieces[0]);
+    return join_tensors(ctx_, std::move(pieces), 0);
+  }
+
+ private:
+  bool is_part(const Value& v) const {
+    const Tensor* t = tensor_of(v);
+    return t != nullptr && is_on_device(ctx_, *t);
+  }
+  // The run of numbers from item `i` on, which becomes its last.
+  Result<Tensor> numbers(const List& list, size_t& i) {
+    const size_t first = number_++;
+    for (; i + 1 < list.items.size() && !is_part(list.items[i + 1]); ++i) ++number_;
+    return upload(ctx_, nested_, first, number_, {static_cast<i64>(number_ - first)}, dtype_);
+  }
+  Result<Tensor> apply(const OpDef& op, const Tensor& x, Attrs attrs) {
+    return ctx_.executor().apply(op, {&x, 1}, std::move(attrs), ctx_.span);
+  }
+
+  CallContext& ctx_;
+  const Nested& nested_;
+  const DType dtype_;
+  size_t number_ = 0, part_ = 0;
+};
 
 Result<Tensor> list_to_tensor(CallContext& ctx, const Value& value, std::optional<DType> peer) {
   Nested nested;
@@ -85,20 +192,15 @@ Result<Tensor> list_to_tensor(CallContext& ctx, const Value& value, std::optiona
     if (list->items.empty()) break;
     probe = &list->items[0];
   }
-  if (const Tensor* first = tensor_of(*probe); first != nullptr && first->rank() == 0) {
-    // Numbers that are still on their way: read them now, in the shape of the lists.
-    if (nested.shape.size() != 1) return found(*probe, "numbers");
-    std::vector<Value> items;
-    for (const Value& item : value.as<List>().items) {
-      TL_TRY(Value scalar, to_scalar(ctx, item));
-      items.push_back(std::move(scalar));
-    }
-    const Value plain = make_list(std::move(items));
-    TL_TRY_DO(flatten(ctx, plain, 0, nested));
-  } else {
-    TL_TRY_DO(flatten(ctx, value, 0, nested));
+  if (const Tensor* row = tensor_of(*probe)) {
+    if (nested.shape.size() + row->rank() > kMaxRank)
+      return fail(Code::BadProgram, "is a list of more than {} levels", kMaxRank);
+    for (const i64 dim : row->shape()) nested.shape.push_back(dim);
   }
-  return upload(ctx, nested.shape, list_dtype(nested, peer), nested);
+  TL_TRY_DO(flatten(ctx, value, 0, nested));
+  const DType dtype = list_dtype(nested, peer);
+  if (!nested.parts.empty()) return ListJoiner(ctx, nested, dtype).join(value.as<List>(), 0);
+  return upload(ctx, nested, 0, nested.floats.size(), nested.shape, dtype);
 }
 
 Result<std::optional<i64>> misfit_in_range(const Range& range, DType peer) {

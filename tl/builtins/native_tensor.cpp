@@ -3,6 +3,7 @@
 #include "tl/builtins/convert.h"
 #include "tl/builtins/families.h"
 #include "tl/builtins/index.h"
+#include "tl/builtins/join.h"
 #include "tl/builtins/operators.h"
 #include "tl/exec/checksum.h"
 #include "tl/ops/einsum/einsum.h"
@@ -99,44 +100,9 @@ Result<Value> native_rand_seed(CallContext& ctx, std::span<Value> args) {
   return Value::unit();
 }
 
-// The element type of all parts joined along `axis`, or why they do not fit.
-Result<DType> joined_dtype(const std::vector<Tensor>& parts, i64 axis) {
-  const Attrs attrs = Attrs().with_int(axis);
-  TL_TRY_DO(checked_axis(axis, parts[0].shape()));
-  DType dtype = element_type(parts[0].dtype());
-  for (size_t i = 1; i < parts.size(); ++i) {
-    const TensorType pair[] = {parts[0].type(), parts[i].type()};
-    TL_TRY(const OutputTypes types, infer_types(op_concat, pair, attrs));
-    dtype = promote(dtype, types[0].dtype);
-  }
-  return dtype;
-}
-
-// More parts than the op takes are joined in groups, and the groups again: few copies of each, however many
-// there are. None of it depends on sizes, so that a call with others can be replayed.
-Result<Value> join(CallContext& ctx, std::vector<Tensor> parts, i64 axis, std::string_view who) {
-  auto dtype = joined_dtype(parts, axis);
-  if (!dtype.ok()) return std::move(dtype).error().within(who);
-  const auto apply = [&](const OpDef& op, std::span<const Tensor> inputs, Attrs attrs) {
-    return ctx.executor().apply(op, inputs, std::move(attrs), ctx.span);
-  };
-  constexpr size_t kGroup = kMaxInputs;
-  if (parts.size() > kGroup) {  // in the final type from the start: a type on the way could be narrower
-    for (Tensor& part : parts) {
-      if (part.dtype() == dtype.value()) continue;
-      TL_TRY(part, apply(op_cast, {&part, 1}, Attrs().with_dtype(dtype.value())));
-    }
-  }
-  do {
-    std::vector<Tensor> joined;
-    for (size_t i = 0; i < parts.size(); i += kGroup) {
-      const std::span<const Tensor> group(&parts[i], std::min(kGroup, parts.size() - i));
-      TL_TRY(Tensor one, apply(op_concat, group, Attrs().with_int(axis)));
-      joined.push_back(std::move(one));
-    }
-    parts = std::move(joined);
-  } while (parts.size() > 1);
-  return make_tensor(std::move(parts[0]));
+Result<Value> joined(Result<Tensor> result, std::string_view who) {
+  if (!result.ok()) return std::move(result).error().within(who);
+  return make_tensor(std::move(result).value());
 }
 
 // Tensors; numbers and lists among them take the type of the first tensor.
@@ -168,13 +134,13 @@ Result<Value> native_concat(CallContext& ctx, std::span<Value> args) {
     const i64 no_axis = 0;
     TL_TRY(const i64 axis, args[2].is_empty() ? Result<i64>(no_axis) : to_int(ctx, args[2]));
     TL_TRY(std::vector<Tensor> both, to_parts(ctx, args.first(2)));
-    return join(ctx, std::move(both), axis, "concat");
+    return joined(join_tensors(ctx, std::move(both), axis), "concat");
   }
   const std::vector<Value>& items = args[0].as<List>().items;
   if (items.empty()) return fail(Code::BadProgram, "concat: the list is empty");
   const i64 axis = args[1].is_int() ? args[1].as_int() : args[2].is_int() ? args[2].as_int() : 0;
   TL_TRY(std::vector<Tensor> parts, to_parts(ctx, items));
-  return join(ctx, std::move(parts), axis, "concat");
+  return joined(join_tensors(ctx, std::move(parts), axis), "concat");
 }
 
 Result<Value> native_stack(CallContext& ctx, std::span<Value> args) {
@@ -191,7 +157,7 @@ Result<Value> native_stack(CallContext& ctx, std::span<Value> args) {
     if (!wide.ok()) return std::move(wide).error().within("stack");
     part = *tensor_of(*wide);
   }
-  return join(ctx, std::move(parts), args[1].as_int(), "stack");
+  return joined(join_tensors(ctx, std::move(parts), args[1].as_int()), "stack");
 }
 
 Result<Value> native_top_k_values(CallContext& ctx, std::span<Value> args) {

@@ -2,6 +2,7 @@
 
 #include "tl/builtins/builtins.h"
 #include "tl/builtins/convert.h"
+#include "tl/ops/ops.h"
 
 namespace tl::lang {
 namespace {
@@ -59,44 +60,132 @@ bool is_gather(const IndexItem& item) {
 
 // x[[2, 0]] along `axis`: rows picked by a list, through embedding, which looks rows up along axis 0.
 Result<Value> gather_axis(CallContext& ctx, const Value& x, int axis, const Value& ids) {
-  TL_TRY(Tensor places, to_tensor(ctx, ids));
+  TL_TRY(Tensor places, to_tensor(ctx, ids, DType::I64));
   if (places.rank() != 1)
     return fail(Code::BadProgram, "an index of {}, want a list of ints", to_string(places.type()));
   return call_op(ctx, "index_select", {x, Value(static_cast<i64>(axis)), make_tensor(std::move(places))});
 }
 
-}  // namespace
+// What an index names: a window, and of the window's axes the places that lists pick.
+struct Selection {
+  std::vector<i64> ranges;                     // what the op `index` takes
+  bool is_all = true;                          // the window is the whole tensor
+  std::vector<std::pair<int, Value>> gathers;  // axis of the window, ids
+};
 
-Result<Value> index_tensor(CallContext& ctx, const Value& tensor, std::span<const IndexItem> items) {
-  const Tensor& x = *tensor_of(tensor);
+Result<Selection> select(CallContext& ctx, const Tensor& x, std::span<const IndexItem> items) {
   TL_TRY(std::vector<IndexItem> axes, one_per_axis(items, x));
-  std::vector<i64> ranges;
-  std::vector<std::pair<int, Value>> gathers;  // axis of the result, ids
+  Selection s;
   int out_axis = 0;
-  bool is_all = true;
   for (size_t i = 0; i < axes.size(); ++i) {
     const int axis = static_cast<int>(i);
     if (is_gather(axes[i])) {
-      gathers.emplace_back(out_axis, axes[i].value);
+      s.gathers.emplace_back(out_axis, axes[i].value);
       axes[i] = IndexItem{.kind = IndexItem::Kind::Slice};
     }
     TL_TRY(const AxisRange r, range_of(ctx, axes[i], x.shape()[axis], axis));
-    is_all = is_all && !r.drop && r.count == x.shape()[axis] && r.step == 1;
-    ranges.insert(ranges.end(), {r.start, r.count, r.step, r.drop ? 1 : 0});
+    s.is_all = s.is_all && !r.drop && r.count == x.shape()[axis] && r.step == 1;
+    s.ranges.insert(s.ranges.end(), {r.start, r.count, r.step, r.drop ? 1 : 0});
     out_axis += r.drop ? 0 : 1;
   }
-  Value result = tensor;
-  if (!is_all) {
-    TL_TRY(result, call_op(ctx, "index", {tensor, make_ints(ranges)}));
+  return s;
+}
+
+// ---- Setting ----------------------------------------------------------------------------------------------
+
+// A value as it goes into a part of x, which keeps its type: only what has a place in it is taken.
+Result<Tensor> as_part(CallContext& ctx, const Tensor& x, const Value& value) {
+  auto made = to_tensor(ctx, value, x.dtype());
+  if (!made.ok()) {
+    made.error().message = "value " + made.error().message;
+    return std::move(made).error();
   }
-  for (const auto& [axis, ids] : gathers) {
+  const DType from = made->dtype(), to = x.dtype();
+  if (from == to) return made;
+  const bool fits = is_float(to) ? !is_quantised(from) : is_int(to) && !is_float(from) && !is_quantised(from);
+  if (!fits) {
+    return fail(Code::BadProgram, "value is {}, which does not fit into {}: cast one of them",
+                to_string(made->type()), to_string(x.type()));
+  }
+  return ctx.executor().apply(op_cast, {*made}, Attrs().with_dtype(to), ctx.span);
+}
+
+// The value has one number for all places, or one for every place of x, those that stay among them: how many
+// the mask picks is not known before it is computed.
+Result<Value> set_where(CallContext& ctx, const Tensor& x, Tensor mask, const Tensor& put) {
+  bool fits = mask.rank() <= x.rank();
+  for (int i = 0; fits && i < mask.rank(); ++i) fits = mask.shape()[i] == x.shape()[i];
+  if (!fits) {
+    return fail(Code::BadProgram, "a mask of {} does not fit {}", to_string(mask.shape()),
+                to_string(x.type()));
+  }
+  const auto both = broadcast(put.shape(), x.shape());
+  if (!both || !(*both == x.shape())) {
+    return fail(Code::BadProgram, "{} cannot be broadcast to {}, of which a mask picks",
+                to_string(put.shape()), to_string(x.shape()));
+  }
+  while (mask.rank() < x.rank()) {
+    TL_TRY(mask, ctx.executor().apply(op_unsqueeze, {mask}, Attrs().with_int(mask.rank()), ctx.span));
+  }
+  TL_TRY(Tensor after, ctx.executor().apply(op_where, {mask, put, x}, {}, ctx.span));
+  return make_tensor(std::move(after));
+}
+
+Result<Tensor> put_gathers(CallContext& ctx, const Tensor& x, std::span<const std::pair<int, Value>> gathers,
+                           const Tensor& put) {
+  const auto& [axis, ids] = gathers.front();
+  TL_TRY(const Tensor places, to_tensor(ctx, ids, DType::I64));
+  const Attrs along = Attrs().with_int(axis);
+  if (gathers.size() == 1) return ctx.executor().apply(op_index_put, {x, places, put}, along, ctx.span);
+  TL_TRY(const Tensor rows, ctx.executor().apply(op_index_select, {x, places}, along, ctx.span));
+  TL_TRY(const Tensor changed, put_gathers(ctx, rows, gathers.subspan(1), put));
+  return ctx.executor().apply(op_index_put, {x, places, changed}, along, ctx.span);
+}
+
+// Records what the executor does in place where nobody else holds x by then.
+Result<Tensor> set_selection(CallContext& ctx, const Tensor& x, const Selection& s, const Tensor& put) {
+  const auto window = [&](const OpDef& op, std::initializer_list<Tensor> inputs) {
+    return ctx.executor().apply(op, inputs, Attrs().with_ints(s.ranges), ctx.span);
+  };
+  if (s.gathers.empty()) return window(op_set_item, {x, put});
+  if (s.is_all) return put_gathers(ctx, x, s.gathers, put);
+  TL_TRY(const Tensor part, window(op_index, {x}));
+  TL_TRY(const Tensor changed, put_gathers(ctx, part, s.gathers, put));
+  return window(op_set_item, {x, changed});
+}
+
+}  // namespace
+
+bool is_mask(const IndexItem& item) {
+  if (item.kind != IndexItem::Kind::At) return false;
+  if (const auto* list = item.value.get_if<List>()) return !list->items.empty() && list->items[0].is_bool();
+  const Tensor* t = tensor_of(item.value);
+  return t != nullptr && t->rank() > 0 && t->dtype() == DType::Bool;
+}
+
+Result<Value> index_tensor(CallContext& ctx, const Value& tensor, std::span<const IndexItem> items) {
+  TL_TRY(const Selection s, select(ctx, *tensor_of(tensor), items));
+  Value result = tensor;
+  if (!s.is_all) {
+    TL_TRY(result, call_op(ctx, "index", {tensor, make_ints(s.ranges)}));
+  }
+  for (const auto& [axis, ids] : s.gathers) {
     TL_TRY(result, gather_axis(ctx, result, axis, ids));
   }
   return result;
 }
 
-Result<Value> set_in_tensor(CallContext&, const Value&, std::span<const IndexItem>, const Value&) {
-  return fail(Code::BadProgram, "not implemented yet: setting parts of tensors");
+Result<Value> set_in_tensor(CallContext& ctx, const Value& tensor, std::span<const IndexItem> items,
+                            const Value& value) {
+  const Tensor& x = *tensor_of(tensor);
+  TL_TRY(Tensor put, as_part(ctx, x, value));
+  if (items.size() == 1 && is_mask(items[0])) {
+    TL_TRY(Tensor mask, to_tensor(ctx, items[0].value));
+    return set_where(ctx, x, std::move(mask), put);
+  }
+  TL_TRY(const Selection part, select(ctx, x, items));
+  TL_TRY(Tensor after, set_selection(ctx, x, part, put));
+  return make_tensor(std::move(after));
 }
 
 }  // namespace tl::lang

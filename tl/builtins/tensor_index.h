@@ -7,7 +7,10 @@
 namespace tl::lang {
 
 Result<Value> index_tensor(CallContext& ctx, const Value& tensor, std::span<const IndexItem> items);
-// A new tensor, with the part replaced by `value` (broadcast to it).
+// True values for the places that are picked, as a tensor or list.
+bool is_mask(const IndexItem& item);
+// A new tensor, with the part replaced by `value` (broadcast to it). Records ops that write in place where
+// nobody holds the old one when they run.
 Result<Value> set_in_tensor(CallContext& ctx, const Value& tensor, std::span<const IndexItem> items,
                             const Value& value);
 

@@ -22,7 +22,7 @@ class Planner {
     const std::vector<AttentionGroup> attention =
         options_.fuse ? find_attention(s_, groups) : std::vector<AttentionGroup>(s_.items.size());
     for (size_t i = 0; i < s_.items.size(); ++i) {
-      if (groups[i].absorbed) continue;
+      if (groups[i].absorbed || s_.items[i].unused) continue;
       if (!attention[i].nodes.empty()) {
         add_attention(static_cast<i32>(i), attention[i]);
       } else {

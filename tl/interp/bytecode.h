@@ -70,9 +70,9 @@ enum class Op : u8 {
   MakeStruct,     // a = structs[b] of registers c ...
   MakeClosure,    // a = closures[b, c]
   Interpolate,    // a = texts[b], values in c ...
-  Index,          // a = b[c]
+  Index,          // a = b[c]; takes may have kForUpdate
   IndexMany,      // a = b[indices[c]]
-  SetIndex,       // a[b] = c, a becomes what it holds afterwards
+  SetIndex,       // a[b] = c, a becomes what it holds afterwards; takes may have kIfTensor
   SetIndexMany,   // a[indices[b]] = c
   GetField,       // a = b.names[c]
   SetField,       // a.names[b] = c
@@ -93,6 +93,10 @@ enum class Op : u8 {
 // The operand registers that are temporaries of this instruction: emptied by it where they hold objects, so
 // that no tensor lives longer than its last use.
 inline constexpr u8 kTakesB = 1, kTakesC = 2;
+// Of Index: what it gives is going to be changed and set; of a mask it is everything.
+inline constexpr u8 kForUpdate = 4;
+// Of SetIndex and SetIndexMany: what is no tensor is left where it is, in its list.
+inline constexpr u8 kIfTensor = 1;
 
 // Registers fit 16 bits; what indexes a table of the function may not, and then uses the rest of `takes` or
 // the place of two operands. Whoever writes an instruction checks that everything fits (Compiler::emit).

@@ -173,14 +173,22 @@ void Compiler::path_value(const ast::Path& e, u16 dst) {
   unknown_name(fmt::format("{}::{}", e.scope != nullptr ? e.scope->name.text : "", e.name.text), e.span);
 }
 
-// Long ones in pieces, so that a table of numbers does not need a register for each.
-void Compiler::literal_list(const ast::List& e, u16 dst) {
+// Long ones in pieces, so that a table of numbers does not need a register for each. What is nested in a
+// tensor stays a list until the outermost is made.
+void Compiler::literal_list(const ast::List& e, u16 dst, bool is_row) {
   if (e.is_set) return not_yet(e.span, "sets of entities");
   constexpr size_t kPiece = 1000;
-  const bool is_tensor = ast::is_tensor_literal(e);
+  const bool is_tensor = !is_row && ast::is_tensor_literal(e);
+  const auto add = [&](const ast::Expr& item) {
+    const auto* row = ast::get_if<ast::List>(&item);
+    if ((!is_row && !is_tensor) || row == nullptr) return void(temporary(item));
+    const u16 reg = new_register(item.span);
+    literal_list(*row, reg, true);
+    fn_->next_register = static_cast<u16>(reg + 1);
+  };
   if (e.items.size() <= kPiece) {
     const u16 first = fn_->next_register;
-    for (const auto& item : e.items) temporary(*item);
+    for (const auto& item : e.items) add(*item);
     emit(Op::MakeList, e.span, dst, first, e.items.size(), is_tensor ? 1 : 0);
     return;
   }
@@ -189,7 +197,7 @@ void Compiler::literal_list(const ast::List& e, u16 dst) {
   for (size_t at = 0; at < e.items.size(); at += kPiece) {
     const u16 first = fn_->next_register;
     const size_t end = std::min(at + kPiece, e.items.size());
-    for (size_t i = at; i < end; ++i) temporary(*e.items[i]);
+    for (size_t i = at; i < end; ++i) add(*e.items[i]);
     emit(Op::GrowList, e.span, list, first, end - at);
     fn_->next_register = first;
   }

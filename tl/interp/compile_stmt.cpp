@@ -210,16 +210,16 @@ void Compiler::assign(const ast::Assign& s) {
     return;
   }
   const u16 mark = fn_->next_register;
-  u16 value = 0;
   if (op) {
-    const u16 old = expression(*s.target);
-    const u16 operand = expression(*s.value);
-    value = new_register(s.span);
+    const Target target = prepare(*s.target);
+    const u16 old = load(target, true);
+    const u16 operand = expression(*s.value), value = new_register(s.span);
     emit_binary(*op, s.span, value, old, operand);
+    store(target, value);
   } else {
-    value = temporary(*s.value);
+    const u16 value = temporary(*s.value);
+    assign_to(*s.target, value);
   }
-  assign_to(*s.target, value);
   emit(Op::Clear, s.span, mark, static_cast<u16>(fn_->next_register - mark));
   fn_->next_register = mark;
 }
@@ -245,6 +245,58 @@ bool Compiler::may_compute_in_place(const ast::Expr& value) const {
 }
 
 void Compiler::assign_to(const ast::Expr& target, u16 value) {
+  store(prepare(target), value);
+}
+
+// Whatever the target consists of is computed here, once.
+Compiler::Target Compiler::prepare(const ast::Expr& e) {
+  Target t;
+  t.expr = &e;
+  if (e.kind == ast::ExprKind::Field) {
+    t.object = expression(*ast::as<ast::Field>(e).object);
+    return t;
+  }
+  if (e.kind != ast::ExprKind::Index) return t;
+  const auto& index = ast::as<ast::Index>(e);
+  const auto kind = index.object->kind;
+  if (kind == ast::ExprKind::Name || kind == ast::ExprKind::Field || kind == ast::ExprKind::Index) {
+    t.holder = std::make_unique<Target>(prepare(*index.object));
+    t.object = load(*t.holder, false);
+  } else {
+    t.object = expression(*index.object);
+  }
+  t.is_plain = index.items.size() == 1 && index.items[0].kind == ast::IndexItem::Kind::At;
+  if (t.is_plain)
+    t.at = expression(*index.items[0].value);
+  else
+    t.spec = index_spec(index.items);
+  return t;
+}
+
+u16 Compiler::load(const Target& t, bool for_update) {
+  const ast::Expr& e = *t.expr;
+  if (e.kind == ast::ExprKind::Field) {
+    const u16 found = new_register(e.span);
+    emit(Op::GetField, e.span, found, t.object, name_index(ast::as<ast::Field>(e).name.text));
+    return found;
+  }
+  if (e.kind != ast::ExprKind::Index) return expression(e);
+  if (t.is_plain) {
+    const u16 found = new_register(e.span);
+    emit(Op::Index, e.span, found, t.object, t.at, for_update ? kForUpdate : 0);
+    return found;
+  }
+  IndexSpec again = fn_->proto->indices[t.spec];  // the instruction empties its registers
+  const u16 from = std::exchange(again.first, fn_->next_register);
+  for (u16 k = 0; k < again.count; ++k) emit(Op::Move, e.span, new_register(e.span), from + k);
+  const u16 found = new_register(e.span);
+  fn_->proto->indices.push_back(std::move(again));
+  emit(Op::IndexMany, e.span, found, t.object, fn_->proto->indices.size() - 1);
+  return found;
+}
+
+void Compiler::store(const Target& t, u16 value) {
+  const ast::Expr& target = *t.expr;
   switch (target.kind) {
     case ast::ExprKind::Name: {
       const auto& name = ast::as<ast::Name>(target);
@@ -257,13 +309,10 @@ void Compiler::assign_to(const ast::Expr& target, u16 value) {
       return;
     }
     case ast::ExprKind::Index:
-      return assign_index(ast::as<ast::Index>(target), value);
-    case ast::ExprKind::Field: {
-      const auto& field = ast::as<ast::Field>(target);
-      const u16 object = expression(*field.object);
-      emit(Op::SetField, target.span, object, name_index(field.name.text), value);
+      return store_item(t, value, 0);
+    case ast::ExprKind::Field:
+      emit(Op::SetField, target.span, t.object, name_index(ast::as<ast::Field>(target).name.text), value);
       return;
-    }
     case ast::ExprKind::Tuple: {
       const auto& items = ast::as<ast::Tuple>(target).items;
       const u16 first = fn_->next_register;
@@ -280,20 +329,19 @@ void Compiler::assign_to(const ast::Expr& target, u16 value) {
   }
 }
 
-void Compiler::assign_index(const ast::Index& target, u16 value) {
-  const u16 object = expression(*target.object);
-  const bool is_plain = target.items.size() == 1 && target.items[0].kind == ast::IndexItem::Kind::At;
-  if (is_plain) {
-    const u16 at = expression(*target.items[0].value);
-    emit(Op::SetIndex, target.span, object, at, value);
-  } else {
-    const size_t spec = index_spec(target.items);
-    emit(Op::SetIndexMany, target.span, object, spec, value);
-  }
-  // Tensors never change, so the variable gets the new one; for lists this stores what is there.
-  const ast::Expr& holder = *target.object;
-  const bool is_own = holder.kind == ast::ExprKind::Name || holder.kind == ast::ExprKind::Field;
-  if (is_temporary(object) && is_own) assign_to(holder, object);
+// Tensors never change, so that whatever holds the one that is indexed gets the new one; a list is what it
+// was.
+void Compiler::store_item(const Target& t, u16 value, u8 takes) {
+  const Span span = t.expr->span;
+  if (t.is_plain)
+    emit(Op::SetIndex, span, t.object, t.at, value, takes);
+  else
+    emit(Op::SetIndexMany, span, t.object, t.spec, value, takes);
+  if (t.holder == nullptr || !is_temporary(t.object)) return;
+  if (t.holder->expr->kind == ast::ExprKind::Index)
+    store_item(*t.holder, t.object, kIfTensor);
+  else
+    store(*t.holder, t.object);
 }
 
 void Compiler::tensor_decl(const ast::TensorDecl& s) {

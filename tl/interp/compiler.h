@@ -91,7 +91,20 @@ class Compiler {
   void let(const ast::Let& s);
   void assign(const ast::Assign& s);
   void assign_to(const ast::Expr& target, u16 value);
-  void assign_index(const ast::Index& target, u16 value);
+  // What an assignment writes to: the expression, and the registers of what it consists of.
+  struct Target {
+    const ast::Expr* expr = nullptr;
+    u16 object = 0;         // of a field or item
+    bool is_plain = false;  // one index, in `at`; else indices[spec]
+    u16 at = 0;
+    size_t spec = 0;
+    std::unique_ptr<Target> holder;  // of an item: what gets the object back; null where nothing can
+  };
+  Target prepare(const ast::Expr& e);
+  // `for_update`: of what a mask picks, all.
+  u16 load(const Target& t, bool for_update);
+  void store(const Target& t, u16 value);
+  void store_item(const Target& t, u16 value, u8 takes);
   bool may_compute_in_place(const ast::Expr& value) const;
   void store_new(const std::string& name, u16 reg, Span span);
   // The bounds of a..b or range(a, b) into two registers; false where `iterable` is something else.
@@ -112,7 +125,7 @@ class Compiler {
   u16 expression(const ast::Expr& e);               // any register: a local's own where it is one
   void expression_to(const ast::Expr& e, u16 dst);  // that register
   u16 temporary(const ast::Expr& e);                // a fresh temporary
-  void literal_list(const ast::List& e, u16 dst);
+  void literal_list(const ast::List& e, u16 dst, bool is_row = false);
   void binary(const ast::Binary& e, u16 dst);
   void emit_binary(ast::BinaryOp op, Span span, u16 dst, u16 lhs, u16 rhs);
   void unary(const ast::Unary& e, u16 dst);

@@ -413,7 +413,7 @@ enter_frame:
         }
         break;
       case Op::SetIndex:
-        if (Value* item = list_item(base[i.a], base[i.b])) [[likely]]
+        if (Value* item = list_item(base[i.a], base[i.b]); item != nullptr && i.takes == 0) [[likely]]
           *item = base[i.c];
         else
           TL_SLOW(change_part(i, base));

@@ -4,6 +4,7 @@
 
 #include "tl/base/utf8.h"
 #include "tl/builtins/convert.h"
+#include "tl/builtins/tensor_index.h"
 #include "tl/interp/vm.h"
 #include "tl/value/text.h"
 
@@ -127,22 +128,24 @@ Value make_number_list(std::vector<Value> items) {
   return lang::make_list(std::move(items));
 }
 
+// Rows that are tensors of the program's have a type of their own, which the whole then keeps.
+static bool has_typed_row(const std::vector<Value>& items) {
+  return std::any_of(items.begin(), items.end(), [](const Value& item) {
+    if (const auto* list = item.get_if<List>()) return has_typed_row(list->items);
+    const auto* row = item.get_if<TensorValue>();
+    return row != nullptr && !row->is_literal && row->tensor.rank() > 0;
+  });
+}
+
 bool Vm::make_tensor_literal(std::vector<Value> items, Value& out) {
-  // Inner lists were made tensors on their own when they are nested deeper; bring them back to lists.
-  for (Value& item : items) {
-    const auto* inner = item.get_if<TensorValue>();
-    if (inner == nullptr || !inner->is_literal) continue;
-    const Value args[] = {item};
-    if (!take(call_positional(*lang::find_builtin("to_list"), ctx_, args), item)) return false;
-  }
+  const bool is_literal = !has_typed_row(items);
   const Value list = lang::make_list(std::move(items));
-  Tensor tensor;
   auto made = lang::to_tensor(ctx_, list);
   if (!made.ok()) {
     made.error().message = "literal " + made.error().message;
     return fail_with(std::move(made).error());
   }
-  out = Value(new TensorValue(std::move(made).value(), true));
+  out = Value(new TensorValue(std::move(made).value(), is_literal));
   return true;
 }
 
@@ -419,7 +422,11 @@ bool Vm::look_up(const Instr& i, Value* base) {
   switch (i.op) {
     case Op::Index: {
       const lang::IndexItem item{.value = base[i.c]};
-      done = take(lang::index(ctx_, base[i.b], {&item, 1}), result);
+      done = true;
+      if ((i.takes & kForUpdate) != 0 && base[i.b].is(ObjectKind::Tensor) && lang::is_mask(item))
+        result = base[i.b];
+      else
+        done = take(lang::index(ctx_, base[i.b], {&item, 1}), result);
       break;
     }
     case Op::IndexMany:
@@ -439,6 +446,7 @@ bool Vm::look_up(const Instr& i, Value* base) {
 
 bool Vm::change_part(const Instr& i, Value* base) {
   const Proto& proto = *frames_.back().proto;
+  if (i.op != Op::SetField && (i.takes & kIfTensor) != 0 && !base[i.c].is(ObjectKind::Tensor)) return true;
   switch (i.op) {
     case Op::SetIndex: {
       Value after;

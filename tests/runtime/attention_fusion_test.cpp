@@ -1,4 +1,5 @@
 // Attention written out runs as one step, and no bit tells.
+#include <limits>
 #include <random>
 
 #include "tests/runtime/machine.h"
@@ -179,6 +180,38 @@ TEST(AttentionFusion, WhatSomebodyHoldsOrReadsElsewhereStays) {
     return sums;
   };
   EXPECT_EQ(run(true), run(false));
+}
+
+// Keys that a causal mask hides have weights of exactly 0, which still turn infinities into NaN and -0 into
+// 0.
+TEST(AttentionFusion, HiddenKeysCountAsTheyDoApart) {
+  const auto run = [](bool fuse, float odd, i64 at, float fill) {
+    Machine m = Machine::cpu(2, {.fuse = fuse});
+    Composer c{m};
+    const i64 n = 40, t = 40;
+    std::vector<float> bias(static_cast<size_t>(n * t)), values(static_cast<size_t>(t * 2 * 8), fill);
+    for (i64 i = 0; i < n; ++i) {
+      for (i64 j = i + 1; j < t; ++j) bias[static_cast<size_t>(i * t + j)] = -1e30f;
+    }
+    values[static_cast<size_t>(at)] = odd;
+    const Tensor q = c.made({n, 6, 8}, 1), k = c.made({t, 2, 8}, 2), v = m.f32({t, 2, 8}, values);
+    const Tensor mask = m.f32({n, t}, bias);
+    const Sizes s{n, t, 2, 3, 8};
+    const Tensor keys = c.repeated(k, s);
+    must(m.executor->wait(keys));
+    return m.sum_of(
+        c.sum("hij,jhd->ihd",
+              m.op(op_softmax, {m.op(op_add, {c.sum("ihd,jhd->hij", q, keys), mask})}, Attrs().with_int(-1)),
+              c.repeated(v, s)));
+  };
+  const float infinity = std::numeric_limits<float>::infinity(), least = -1e-45f;
+  for (const i64 at : {0, 17, 500, 639}) {
+    for (const float odd : {0.5f, -0.0f, infinity, -infinity, std::numeric_limits<float>::quiet_NaN()}) {
+      for (const float fill : {0.25f, -0.0f, least})
+        EXPECT_EQ(run(true, odd, at, fill), run(false, odd, at, fill))
+            << odd << " at " << at << ", else " << fill;
+    }
+  }
 }
 
 // Attributes are not in the plan key, except where they decide what is fused.

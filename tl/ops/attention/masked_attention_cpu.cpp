@@ -2,6 +2,7 @@
 // and softmax are the same functions, in the same order of summation, as those of matmul, the fused pass and
 // softmax.
 #include <algorithm>
+#include <bit>
 #include <limits>
 #include <type_traits>
 #include <vector>
@@ -120,6 +121,53 @@ void run_pass(KernelCall& call, const FusedProgram& program, const Block& block,
   if (!pass.failure.empty()) call.fail(pass.failure);
 }
 
+// How many keys there are up to the last that has a weight in any row, in whole groups of 16.
+i64 keys_with_weight(const float* weights, i64 rows, i64 keys) {
+  for (i64 first = (keys - 1) / kLanes * kLanes; first >= 0; first -= kLanes) {
+    const int n = static_cast<int>(std::min<i64>(kLanes, keys - first));
+    F32x16 total = splat(0.0f);
+    for (i64 r = 0; r < rows; ++r) total = total + load_n(weights + r * keys + first, n);
+    if (reduce_sum(total) != 0) return std::min(keys, first + kLanes);
+  }
+  return 0;
+}
+
+bool is_finite(const Operand& x, i64 at, i64 stride, i64 rows, i64 columns) {
+  F32x16 total = splat(0.0f);  // 0 times what is not finite is NaN
+  typed_rows(x, at, stride, [&](auto matrix) {
+    for (i64 r = 0; r < rows; ++r) {
+      for (i64 c = 0; c < columns; c += kLanes) {
+        const int n = static_cast<int>(std::min<i64>(kLanes, columns - c));
+        total = mul_add(load_n(matrix.data + r * matrix.stride + c, n), splat(0.0f), total);
+      }
+    }
+  });
+  return reduce_sum(total) == 0;
+}
+
+bool has_negative_zero(const float* x, i64 n) {
+  int found = 0;
+  for (i64 i = 0; i < n; ++i) found |= std::bit_cast<u32>(x[i]) == 0x80000000u ? 1 : 0;
+  return found != 0;
+}
+
+// The weighted sums of values. A chain that goes on with weights of 0 and finite values stays what it is,
+// unless that is -0: what a mask hides at the end need not be added.
+void mix(const MaskedAttentionShape& s, const Operand& v, const float* weights, i64 rows, i64 at, float* sums,
+         float* copy) {
+  const RowsOf<float> left{weights, s.keys};
+  if (!s.v.by_lanes && s.v.column_stride == 1) {
+    HeadMatrices part = s.v;
+    part.rows = keys_with_weight(weights, rows, s.keys);
+    const i64 behind = at + part.rows * s.v.row_stride;
+    if (part.rows < s.keys && is_finite(v, behind, s.v.row_stride, s.keys - part.rows, s.width)) {
+      multiply(left, rows, v, part, at, sums, s.width, copy);
+      if (!has_negative_zero(sums, rows * s.width)) return;
+    }
+  }
+  multiply(left, rows, v, s.v, at, sums, s.width, copy);
+}
+
 void attend_block(KernelCall& call, const MaskedAttentionShape& s, const FusedProgram* program,
                   const Block& block, float* scratch) {
   const Operand &q = call.in[0], &k = call.in[1], &v = call.in[2];
@@ -133,7 +181,7 @@ void attend_block(KernelCall& call, const MaskedAttentionShape& s, const FusedPr
   multiply({queries, s.depth}, rows, k, s.k, s.k.offset(block.head), scores, s.keys, copy);
   if (program != nullptr) run_pass(call, *program, block, scores, s.keys);
   for (i64 r = 0; r < rows; ++r) softmax_row(scores + r * s.keys, scores + r * s.keys, s.keys);
-  multiply({scores, s.keys}, rows, v, s.v, s.v.offset(block.head), sums, s.width, copy);
+  mix(s, v, scores, rows, s.v.offset(block.head), sums, copy);
   for (i64 h = 0; h < block.heads; ++h) {
     const i64 to = ((block.head + h) * s.queries + block.query) * s.width;
     std::copy_n(sums + h * block.queries * s.width, block.queries * s.width,

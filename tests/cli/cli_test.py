@@ -238,7 +238,8 @@ class ExitCodes(unittest.TestCase):
 
 class Signals(unittest.TestCase):
     """The first Ctrl-C or SIGTERM ends any run, whatever it is doing, and soon."""
-    SOON = 0.1 + 0.5  # seconds; half of one for a machine that has other things to do
+    # Seconds; half of one for a machine that has other things to do. Sanitizers make everything much slower.
+    SOON = (0.1 + 0.5) * (10 if os.environ.get("TL_SANITIZED") else 1)
 
     def end(self, program, signals, args=()):
         # A program says on standard error when it is where the signal is to find it.

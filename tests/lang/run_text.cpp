@@ -19,8 +19,14 @@ static std::string without_folder(std::string message, const std::string& path) 
   return message;
 }
 
-Transcript run_text(const std::string& path, const std::string& text, const std::string& device_name,
-                    int threads, bool validate, ExecObserver* observer) {
+Transcript run_text(const std::string& path, const std::string& text, const std::string& device, int threads,
+                    bool validate, ExecObserver* observer) {
+  RunSettings settings{.device = device, .threads = threads, .validate = validate};
+  settings.exec.observer = observer;
+  return run_text(path, text, settings);
+}
+
+Transcript run_text(const std::string& path, const std::string& text, const RunSettings& settings) {
   Transcript out;
   SourceFiles files;
   Diagnostics diags;
@@ -36,14 +42,18 @@ Transcript run_text(const std::string& path, const std::string& text, const std:
   }
   if (diags.has_errors()) return out;
 
-  auto device = create_device({.device = device_name, .threads = threads, .validate = validate});
+  auto device = create_device({.device = settings.device,
+                               .threads = settings.threads,
+                               .memory_limit_bytes = settings.memory_limit_bytes,
+                               .validate = settings.validate});
   if (!device.ok()) return out.problems += device.error().message, out;
-  auto executor = Executor::create(*device.value(), {.observer = observer});
+  auto executor = Executor::create(*device.value(), settings.exec);
   if (!executor.ok()) return out.problems += executor.error().message, out;
   lang::StringOutput printed, errors;
   lang::Host host{.executor = *executor.value(), .out = printed, .err = errors};
   const Result<int> code = interp::run(program, host);
   out.output = printed.text();
+  out.replays = executor.value()->stats().replays;
   if (!code.ok())
     out.problems += fmt::format("error {}: {}\n", place(files, code.error().where), code.error().message);
   return out;

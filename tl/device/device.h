@@ -83,7 +83,7 @@ class Device {
   virtual Peaks measure_peaks() const { return {}; }
 
   // Who is told of every command (profiles, traces); set before any stream computes. Null: nobody.
-  void set_observer(CommandObserver* observer) { observer_ = observer; }
+  virtual void set_observer(CommandObserver* observer) { observer_ = observer; }
   CommandObserver* observer() const { return observer_; }
 
   Result<std::shared_ptr<Buffer>> allocate(i64 bytes, StreamId stream) { return allocate(bytes, stream, {}); }

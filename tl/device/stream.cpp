@@ -42,13 +42,14 @@ Command& Batch::add(const OpDef& op, const Kernel& kernel, std::span<const Opera
 }
 
 FailurePtr Batch::blocked_by(const Command& c) const {
+  // Of several failures the one of an earlier run, as if all had been one.
+  for (u32 i = c.first_foreign; i < c.first_foreign + c.foreign; ++i) {
+    if (auto failure = foreign[i].outcome->failure_of(foreign[i].step)) return failure;
+  }
   if (outcome && outcome->any_failed()) {
     for (const i32 step : c.producers) {
       if (auto failure = outcome->failure_of(step)) return failure;
     }
-  }
-  for (u32 i = c.first_foreign; i < c.first_foreign + c.foreign; ++i) {
-    if (auto failure = foreign[i].outcome->failure_of(foreign[i].step)) return failure;
   }
   return nullptr;
 }

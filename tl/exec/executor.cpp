@@ -96,6 +96,7 @@ struct Executor::Impl {
     std::shared_ptr<const Outcome> outcome;
   };
   std::deque<Unseen> unseen;
+  bool is_for_replay = false;  // failures of what is submitted are nobody's yet
   // The wait of an eager step that failed. Told when all of the run is handed over: a run that stopped half
   // way would leave inputs that are written over, and memory that nobody knows to be in use.
   Result<void> given_up;
@@ -245,7 +246,7 @@ struct Executor::Impl {
     if (checksums) written = write_checksums(e, s, *plan, run);  // settling frees what nobody holds
     run.settle();
     e.stats_.kept_conversions += run.skipped();
-    unseen.push_back({last, run.outcome()});
+    if (!is_for_replay) unseen.push_back({last, run.outcome()});
     TL_TRY_DO(std::exchange(given_up, {}));
     return written;
   }
@@ -282,7 +283,7 @@ struct Executor::Impl {
     }
     run.let_go();
     e.stats_.kept_conversions += run.skipped();
-    unseen.push_back({last, run.outcome()});
+    // Interpreted, results that nobody looks at would not be computed: their failures are nobody's.
     ++e.stats_.replays;
     return {};
   }
@@ -419,7 +420,11 @@ Result<bool> Executor::replay(Trace& trace, std::vector<Tensor>& inputs, std::sp
     for (const Tensor& t : inputs) {
       if (t->state == NodeState::Pending) pending.push_back(t);
     }
-    if (!pending.empty() && !submit(pending).ok()) return false;  // whoever asks again is told
+    // What is computed only for a call whose result nobody may look at: see Impl::replay.
+    impl_->is_for_replay = true;
+    const bool is_submitted = pending.empty() || submit(pending).ok();
+    impl_->is_for_replay = false;
+    if (!is_submitted) return false;  // whoever asks again is told
   }
   for (const Tensor& t : inputs) {
     if (t->state == NodeState::Failed) return false;
@@ -434,6 +439,7 @@ Result<bool> Executor::replay(Trace& trace, std::vector<Tensor>& inputs, std::sp
   Result<void> done = fits ? impl_->replay(*this, trace, outputs) : Result<void>();
   const bool is_done = fits && done.ok();
   if (!is_done) {
+    if (fits) trace.forget();  // with it goes the memory that it took so far
     trace.snapshot().undo_grants();
     recorder_.set_generator(generator);
     trace.give_back(inputs);

@@ -22,8 +22,9 @@ struct ExecOptions {
   std::optional<u64> shuffle;  // any legal order, drawn from this seed
   int commands_per_batch = 0;  // 0: the measured default
   bool fuse = true;
-  bool replay = true;          // functions that were called before are replayed, not interpreted
-  std::string checksums_path;  // one line per command; empty: none
+  bool replay = true;            // functions that were called before are replayed, not interpreted
+  int fewest_traced_nodes = 16;  // smaller functions are cheaper as part of what is around them
+  std::string checksums_path;    // one line per command; empty: none
   double wait_timeout_seconds =
       0;  // a wait that lasts longer fails, naming the command that is stuck; 0: never
   std::optional<Recorder::Generator> generator;  // where random draws begin

@@ -19,6 +19,7 @@ bool is_elementwise(const Node& node) {
 std::vector<i32> count_readers(const Snapshot& s) {
   std::vector<i32> readers(s.items.size(), 0);
   for (const SnapshotItem& item : s.items) {
+    if (item.unused) continue;
     for (const SourceRef input : item.inputs) {
       if (!is_leaf(input)) ++readers[static_cast<size_t>(input)];
     }
@@ -71,7 +72,7 @@ std::vector<FusedGroup> find_fused_groups(const Snapshot& s) {
   std::vector<FusedGroup> groups(s.items.size());
   for (size_t i = 0; i < s.items.size(); ++i) {
     const SnapshotItem& item = s.items[i];
-    if (!is_elementwise(*item.node)) continue;
+    if (item.unused || !is_elementwise(*item.node)) continue;
     FusedGroup& group = groups[i];
     group.nodes = {static_cast<i32>(i)};
     for (const SourceRef input : item.inputs) {

@@ -20,7 +20,7 @@ class Planner {
     const std::vector<FusedGroup> groups =
         options_.fuse ? find_fused_groups(s_) : std::vector<FusedGroup>(s_.items.size());
     for (size_t i = 0; i < s_.items.size(); ++i) {
-      if (!groups[i].absorbed) add_node(static_cast<i32>(i), groups[i]);
+      if (!groups[i].absorbed && !s_.items[i].unused) add_node(static_cast<i32>(i), groups[i]);
     }
     find_steps_of_nodes();
     assign_memory();

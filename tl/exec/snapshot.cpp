@@ -128,7 +128,7 @@ class Placer {
                       static_cast<u64>(item.in_place) << 2 | static_cast<u64>(item.overwrites) << 3;
     return static_cast<u64>(type.dtype) | flags << 8 | static_cast<u64>(type.rank()) << 12 |
            static_cast<u64>(item.compliant) << 16 | static_cast<u64>(item.same_shape) << 24 |
-           static_cast<u64>(item.inputs.size()) << 32;
+           static_cast<u64>(item.inputs.size()) << 32 | static_cast<u64>(item.unused) << 40;
   }
 
  private:
@@ -163,6 +163,7 @@ class Placer {
       if (s_.base_of(own[k]) == base) return false;
     }
     for (size_t i = static_cast<size_t>(self) + 1; i < s_.items.size(); ++i) {
+      if (s_.items[i].unused) continue;
       for (const SourceRef input : s_.items[i].inputs) {
         // Items from `self` on are not placed yet: what they look at shows when it is their turn.
         if (input < self && s_.base_of(input) == base) return false;
@@ -287,6 +288,7 @@ void Snapshot::undo_grants() {
 static std::unique_ptr<Placer> placer_of(Snapshot& s) {
   std::vector<u32> nodes(s.items.size(), 0), leaves(s.leaves.size(), 0);
   for (const SnapshotItem& item : s.items) {
+    if (item.unused) continue;
     for (const SourceRef in : item.inputs)
       ++(is_leaf(in) ? leaves[static_cast<size_t>(~in)] : nodes[static_cast<size_t>(in)]);
   }

@@ -19,6 +19,7 @@ inline bool is_leaf(SourceRef s) {
 struct SnapshotItem {
   Node* node = nullptr;
   InlineVector<SourceRef, kMaxInputs> inputs;
+  bool unused = false;      // nobody reads it: it is not evaluated, and has no place
   bool external = false;    // somebody outside holds it: its memory must outlive the evaluation
   bool alias = false;       // has no memory of its own: `base` owns it
   bool in_place = false;    // an alias that writes: rows behind its input's (an append), or over its input

@@ -54,6 +54,7 @@ SourceRef Trace::add_node(const Node& recorded, std::span<const SourceRef> input
   }
   item.ints = static_cast<i32>(ints_.size());
   item.guards = static_cast<i32>(guards_.size());
+  item.dtype = node.type.dtype, item.rank = node.type.rank();
   item.is_volatile = node.op->kind == OpKind::Append || node.op->donates;
   SnapshotItem& place = snapshot_.items.emplace_back();
   place.node = &node;
@@ -80,7 +81,47 @@ void Trace::add_guard(i32 symbol, i64 value, Span where) {
   guards_.push_back({symbol, value, where});
 }
 
+// What nobody reads is not computed when it is interpreted either, and then cannot fail.
+void Trace::find_unused() {
+  for (SnapshotItem& item : snapshot_.items) item.unused = true;
+  std::vector<SourceRef> needed(outputs_);
+  while (!needed.empty()) {
+    const SourceRef ref = needed.back();
+    needed.pop_back();
+    if (is_leaf(ref) || !snapshot_.items[static_cast<size_t>(ref)].unused) continue;
+    SnapshotItem& item = snapshot_.items[static_cast<size_t>(ref)];
+    item.unused = false;
+    needed.insert(needed.end(), item.inputs.begin(), item.inputs.end());
+  }
+  std::erase_if(in_place_items_, [&](i32 item) { return snapshot_.items[static_cast<size_t>(item)].unused; });
+  for (size_t i = 0; i < items_.size(); ++i)
+    items_[i].is_volatile = items_[i].is_volatile && !snapshot_.items[i].unused;
+}
+
+void Trace::find_early() {
+  std::vector<bool> is_early;
+  for (size_t i = 0; i < leaves_.size(); ++i) {
+    if (leaves_[i].kind == Leaf::Kind::Input) input_leaves_.push_back(static_cast<i32>(i));
+  }
+  for (size_t i = 0; i < ints_.size(); ++i) {
+    const TraceInt& how = ints_[i];
+    bool early = true;
+    if (how.op == TraceInt::Op::Dim || how.op == TraceInt::Op::Numel) {
+      early = is_leaf(how.a) && leaves_[static_cast<size_t>(~how.a)].kind == Leaf::Kind::Input;
+    } else if (how.op != TraceInt::Op::Given && how.op != TraceInt::Op::Constant) {
+      early = is_early[static_cast<size_t>(how.a)] && is_early[static_cast<size_t>(how.b)];
+    }
+    is_early.push_back(early);
+    if (early) early_ints_.push_back(static_cast<i32>(i));
+  }
+  for (size_t i = 0; i < guards_.size(); ++i) {
+    if (is_early[static_cast<size_t>(guards_[i].symbol)]) early_guards_.push_back(static_cast<i32>(i));
+  }
+}
+
 void Trace::finish() {
+  find_unused();
+  find_early();
   for (const SourceRef ref : outputs_) {
     if (!is_leaf(ref)) snapshot_.items[static_cast<size_t>(ref)].external = true;
   }
@@ -109,6 +150,7 @@ void Trace::finish() {
 
 Trace::Fit Trace::update(Recorder& recorder, std::vector<Tensor>& inputs, std::span<const i64> given,
                          const MakeLiteral& make_literal) {
+  if (const Fit fit = check_early(inputs, given); fit != Fit::Fits) return fit;
   next_int_ = next_guard_ = 0;
   key_changed_ = plan == nullptr || is_stale_;
   make_literal_ = &make_literal;
@@ -120,12 +162,39 @@ Trace::Fit Trace::update(Recorder& recorder, std::vector<Tensor>& inputs, std::s
   return fit;
 }
 
+// Most calls that do not fit are known by their arguments: they leave the trace as it is.
+Trace::Fit Trace::check_early(std::span<const Tensor> inputs, std::span<const i64> given) {
+  for (size_t k = 0; k < inputs.size(); ++k) {
+    if (!fits_leaf(leaves_[static_cast<size_t>(input_leaves_[k])], inputs[k])) return Fit::Types;
+  }
+  if (early_guards_.empty()) return Fit::Fits;
+  const auto shape_of = [&](i32 ref) -> const Shape& {
+    const auto at = std::lower_bound(input_leaves_.begin(), input_leaves_.end(), ~ref);
+    return inputs[static_cast<size_t>(at - input_leaves_.begin())].shape();
+  };
+  for (const i32 i : early_ints_) {
+    if (!compute_int(static_cast<size_t>(i), given, shape_of)) return Fit::Types;
+  }
+  for (const i32 i : early_guards_) {
+    const Guard& guard = guards_[static_cast<size_t>(i)];
+    if (values_[static_cast<size_t>(guard.symbol)] == guard.value) continue;
+    failed_guard_ = guard.where;
+    return Fit::Guard;
+  }
+  return Fit::Fits;
+}
+
+bool Trace::fits_leaf(const Leaf& leaf, const Tensor& tensor) {
+  return tensor->type.dtype == leaf.type.dtype && tensor->type.rank() == leaf.type.rank() &&
+         tensor->is_scalar == leaf.is_scalar;
+}
+
 Trace::Fit Trace::update_all(Recorder& recorder, std::vector<Tensor>& inputs, std::span<const i64> given) {
   std::fill(leaf_dirty_.begin(), leaf_dirty_.end(), is_stale_);
   size_t next_input = 0;
   for (const i32 i : varying_leaves_) {
     if (leaves_[static_cast<size_t>(i)].kind != Leaf::Kind::Input) continue;
-    if (!update_leaf(static_cast<size_t>(i), std::move(inputs[next_input++]))) return Fit::Types;
+    if (!update_leaf(static_cast<size_t>(i), inputs[next_input++])) return Fit::Types;
   }
   for (size_t i = 0; i < items_.size(); ++i) {
     const Item& item = items_[i];
@@ -134,17 +203,20 @@ Trace::Fit Trace::update_all(Recorder& recorder, std::vector<Tensor>& inputs, st
     if (!check_guards(static_cast<size_t>(item.guards))) return Fit::Guard;
     if (!update_item(i, recorder)) return Fit::Types;
   }
+  for (const i32 i : varying_leaves_) {  // literals that no item reads
+    const size_t number = static_cast<size_t>(i);
+    if (leaves_[number].kind == Leaf::Kind::Literal && !made_[number] && !make_leaf(number, given))
+      return Fit::Types;
+  }
   if (!compute_ints(ints_.size(), given)) return Fit::Types;
   return check_guards(guards_.size()) ? Fit::Fits : Fit::Guard;
 }
 
-bool Trace::update_leaf(size_t number, Tensor tensor) {
+// Takes the tensor if it fits.
+bool Trace::update_leaf(size_t number, Tensor& tensor) {
   Leaf& leaf = leaves_[number];
   const Node& node = *tensor.node();
-  if (node.type.dtype != leaf.type.dtype || node.type.rank() != leaf.type.rank() ||
-      node.is_scalar != leaf.is_scalar) {
-    return false;
-  }
+  if (!fits_leaf(leaf, tensor)) return false;
   if (!leaf.is_scalar) {
     const bool is_same = leaf.view.offset == node.value.offset && leaf.view.shape == node.type.shape &&
                          leaf.view.strides == node.value.strides;
@@ -155,12 +227,18 @@ bool Trace::update_leaf(size_t number, Tensor tensor) {
   return true;
 }
 
+// Ints that do not fit the type they become are the interpreter's to report.
+static bool fits(DType dtype, i64 value) {
+  return is_float(dtype) || holds(dtype, value);
+}
+
 // A scalar or literal of ints that come before any node that reads it.
 bool Trace::make_leaf(size_t number, std::span<const i64> given) {
   Leaf& leaf = leaves_[number];
   if (leaf.kind == Leaf::Kind::Scalar) {
     if (!compute_ints(static_cast<size_t>(leaf.symbol) + 1, given)) return false;
     const i64 value = values_[static_cast<size_t>(leaf.symbol)];
+    if (!fits(leaf.type.dtype, value)) return false;
     snapshot_.leaves[number]->scalar = static_cast<double>(value);
     snapshot_.leaves[number]->scalar_int = value;
     return true;
@@ -171,6 +249,7 @@ bool Trace::make_leaf(size_t number, std::span<const i64> given) {
     const TraceElement& e = leaf.elements[k];
     if (e.symbol >= 0 && !compute_ints(static_cast<size_t>(e.symbol) + 1, given)) return false;
     const i64 value = e.symbol >= 0 ? values_[static_cast<size_t>(e.symbol)] : e.value;
+    if (e.symbol >= 0 && !fits(dtype, value)) return false;
     if (is_float(dtype)) {
       store_from_double(dtype, bytes.data(), static_cast<i64>(k),
                         e.symbol >= 0 ? static_cast<double>(value) : e.number);
@@ -179,7 +258,7 @@ bool Trace::make_leaf(size_t number, std::span<const i64> given) {
     }
   }
   Result<Tensor> made = (*make_literal_)(leaf.type, bytes);
-  return made.ok() && update_leaf(number, std::move(made).value());
+  return made.ok() && update_leaf(number, *made);
 }
 
 bool Trace::make_leaves_of(size_t index, std::span<const i64> given) {
@@ -194,46 +273,51 @@ bool Trace::make_leaves_of(size_t index, std::span<const i64> given) {
   return true;
 }
 
+// False where it overflows, which is the interpreter's to report.
+template <typename ShapeOf>
+bool Trace::compute_int(size_t number, std::span<const i64> given, const ShapeOf& shape_of) {
+  const TraceInt& how = ints_[number];
+  const auto value_of = [&](i32 n) { return values_[static_cast<size_t>(n)]; };
+  i64& out = values_[number];
+  switch (how.op) {
+    case TraceInt::Op::Given:
+      out = given[static_cast<size_t>(how.a)];
+      return true;
+    case TraceInt::Op::Dim:
+      out = shape_of(how.a)[how.b];
+      return true;
+    case TraceInt::Op::Numel:
+      out = numel(shape_of(how.a));
+      return true;
+    case TraceInt::Op::Constant:
+      out = how.constant;
+      return true;
+    case TraceInt::Op::Add:
+      return !__builtin_add_overflow(value_of(how.a), value_of(how.b), &out);
+    case TraceInt::Op::Sub:
+      return !__builtin_sub_overflow(value_of(how.a), value_of(how.b), &out);
+    case TraceInt::Op::Mul:
+      return !__builtin_mul_overflow(value_of(how.a), value_of(how.b), &out);
+    case TraceInt::Op::Less:
+      out = value_of(how.a) < value_of(how.b);
+      return true;
+    case TraceInt::Op::LessEqual:
+      out = value_of(how.a) <= value_of(how.b);
+      return true;
+    case TraceInt::Op::Equal:
+      out = value_of(how.a) == value_of(how.b);
+      return true;
+  }
+  return false;
+}
+
 bool Trace::compute_ints(size_t count, std::span<const i64> given) {
+  const auto shape_of = [&](i32 ref) -> const Shape& { return snapshot_.node_of(ref).type.shape; };
   for (; next_int_ < count; ++next_int_) {
     const TraceInt& how = ints_[next_int_];
-    const auto value_of = [&](i32 n) { return values_[static_cast<size_t>(n)]; };
-    const auto shape_of = [&](i32 ref) -> const Shape& { return snapshot_.node_of(ref).type.shape; };
-    i64& out = values_[next_int_];
-    if ((how.op == TraceInt::Op::Dim || how.op == TraceInt::Op::Numel) && !is_dirty(how.a)) continue;
-    switch (how.op) {
-      case TraceInt::Op::Given:
-        out = given[static_cast<size_t>(how.a)];
-        break;
-      case TraceInt::Op::Dim:
-        out = shape_of(how.a)[how.b];
-        break;
-      case TraceInt::Op::Numel:
-        out = numel(shape_of(how.a));
-        break;
-      case TraceInt::Op::Constant:
-        out = how.constant;
-        break;
-      // What overflows is the interpreter's to report.
-      case TraceInt::Op::Add:
-        if (__builtin_add_overflow(value_of(how.a), value_of(how.b), &out)) return false;
-        break;
-      case TraceInt::Op::Sub:
-        if (__builtin_sub_overflow(value_of(how.a), value_of(how.b), &out)) return false;
-        break;
-      case TraceInt::Op::Mul:
-        if (__builtin_mul_overflow(value_of(how.a), value_of(how.b), &out)) return false;
-        break;
-      case TraceInt::Op::Less:
-        out = value_of(how.a) < value_of(how.b);
-        break;
-      case TraceInt::Op::LessEqual:
-        out = value_of(how.a) <= value_of(how.b);
-        break;
-      case TraceInt::Op::Equal:
-        out = value_of(how.a) == value_of(how.b);
-        break;
-    }
+    const bool is_size = how.op == TraceInt::Op::Dim || how.op == TraceInt::Op::Numel;
+    if (is_size && !is_dirty(how.a)) continue;  // it is what it was
+    if (!compute_int(next_int_, given, shape_of)) return false;
   }
   return true;
 }
@@ -248,10 +332,16 @@ bool Trace::check_guards(size_t count) {
   return true;
 }
 
-// Attributes that are ints of the trace; true if one has changed that a shape may hang on.
-bool Trace::patch(size_t index, Recorder& recorder) {
+// An int that becomes a float attribute must be one exactly.
+static bool is_exact(i64 value) {
+  const f64 near = static_cast<f64>(value);
+  return near < 0x1p63 && static_cast<i64>(near) == value;
+}
+
+// Attributes that are ints of the trace: whether one has changed that a shape may hang on.
+Trace::Patched Trace::patch(size_t index, Recorder& recorder) {
   const Item& item = items_[index];
-  bool changed = false;
+  Patched result = Patched::Same;
   for (i32 k = item.first_patch; k < item.first_patch + item.patches; ++k) {
     Patch& p = patches_[static_cast<size_t>(k)];
     if (p.symbol < 0) {
@@ -261,13 +351,14 @@ bool Trace::patch(size_t index, Recorder& recorder) {
       continue;
     }
     i64 value = values_[static_cast<size_t>(p.symbol)];
+    if (p.as_float && !is_exact(value)) return Patched::Unfit;
     if (p.as_float) value = std::bit_cast<i64>(static_cast<f64>(value));
     if (p.value == value) continue;
     p.value = value;
-    changed = true;
+    result = Patched::Changed;
     p.in_list ? item.node->attrs.set_item(p.at, value) : item.node->attrs.set_int(p.at, value);
   }
-  return changed;
+  return result;
 }
 
 bool Trace::infer(Node& node, const SnapshotItem& item) const {
@@ -297,12 +388,21 @@ bool Trace::update_item(size_t index, Recorder& recorder) {
   for (i32 k = item.first_input; k < item.first_input + item.inputs; ++k)
     is_dirty = is_dirty || this->is_dirty(inputs_[static_cast<size_t>(k)]);
   item_changed_[index] = item_dirty_[index] = 0;
-  if (item.patches > 0) is_dirty = patch(index, recorder) || is_dirty;
+  if (item.patches > 0) {
+    const Patched patched = patch(index, recorder);
+    if (patched == Patched::Unfit) return false;
+    is_dirty = is_dirty || patched == Patched::Changed;
+  }
   if (!is_dirty && !item.is_volatile) return true;
   Node& node = *item.node.node();
   item_changed_[index] = 1;
   SnapshotItem& place = snapshot_.items[index];
   if (is_dirty && !infer(node, place)) return false;
+  if (node.type.dtype != item.dtype || node.type.rank() != item.rank) return false;
+  if (place.unused) {
+    item_dirty_[index] = 1;
+    return true;
+  }
   const View before = place.view;
   const SourceRef base_before = place.base;
   placer_->place(static_cast<SourceRef>(index));
@@ -313,6 +413,11 @@ bool Trace::update_item(size_t index, Recorder& recorder) {
   item_dirty_[index] = is_stale_ || place.base != base_before || place.view.offset != before.offset ||
                        place.view.shape != before.shape || place.view.strides != before.strides;
   return true;
+}
+
+void Trace::forget() {
+  is_stale_ = true;
+  run.reset();
 }
 
 void Trace::let_go() {

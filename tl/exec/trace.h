@@ -78,6 +78,8 @@ class Trace {
   bool key_changed() const { return key_changed_; }
   const std::vector<SourceRef>& outputs() const { return outputs_; }
   i64 int_value(i32 symbol) const { return values_[static_cast<size_t>(symbol)]; }
+  // After an evaluation that did not come about: the next one makes everything anew.
+  void forget();
   // Lets go of this call's inputs.
   void let_go();
   void give_back(std::vector<Tensor>& inputs);
@@ -109,8 +111,10 @@ class Trace {
     i32 ints = 0, guards = 0;          // how many come before it
     bool is_volatile = false;          // where it lies depends on who else holds memory
     bool reads_ints = false;           // a scalar or literal of ints
-    i32 first_input = 0, inputs = 0;   // in inputs_
-    u64 facts = 0;                     // of the plan key
+    DType dtype = DType::F32;          // what it was when it was recorded, and must be again
+    int rank = 0;
+    i32 first_input = 0, inputs = 0;  // in inputs_
+    u64 facts = 0;                    // of the plan key
   };
   struct Guard {
     i32 symbol;
@@ -120,17 +124,24 @@ class Trace {
 
   Fit update_all(Recorder& recorder, std::vector<Tensor>& inputs, std::span<const i64> given);
   bool is_dirty(SourceRef ref) const {
-    return (is_leaf(ref) ? leaf_dirty_[static_cast<size_t>(~ref)] : item_dirty_[static_cast<size_t>(ref)]) != 0;
+    const auto& dirty = is_leaf(ref) ? leaf_dirty_ : item_dirty_;
+    return dirty[static_cast<size_t>(is_leaf(ref) ? ~ref : ref)] != 0;
   }
-  bool update_leaf(size_t number, Tensor tensor);
+  bool update_leaf(size_t number, Tensor& tensor);
   bool make_leaf(size_t number, std::span<const i64> given);
   bool make_leaves_of(size_t index, std::span<const i64> given);
   bool compute_ints(size_t count, std::span<const i64> given);
-  i64 compute(const TraceInt& how, std::span<const i64> given) const;
+  template <typename ShapeOf>
+  bool compute_int(size_t number, std::span<const i64> given, const ShapeOf& shape_of);
   bool check_guards(size_t count);
   bool update_item(size_t index, Recorder& recorder);
-  bool patch(size_t index, Recorder& recorder);
+  enum class Patched : u8 { Same, Changed, Unfit };
+  Patched patch(size_t index, Recorder& recorder);
   bool infer(Node& node, const SnapshotItem& item) const;
+  void find_unused();
+  void find_early();
+  Fit check_early(std::span<const Tensor> inputs, std::span<const i64> given);
+  static bool fits_leaf(const Leaf& leaf, const Tensor& tensor);
 
   struct Kept {
     std::shared_ptr<const Plan> plan;
@@ -154,6 +165,9 @@ class Trace {
   std::vector<Guard> guards_;
   std::vector<SourceRef> outputs_;
   std::vector<i64> values_;
+  // Ints and guards that hang on what is given alone: checked before anything is changed.
+  std::vector<i32> early_ints_, early_guards_;
+  std::vector<i32> input_leaves_;
   size_t next_int_ = 0, next_guard_ = 0;
   Span failed_guard_;
   Snapshot snapshot_;

@@ -45,6 +45,19 @@ const std::vector<Value>* items_of(const Value& v) {
   return nullptr;
 }
 
+Value stored_type(const KVCache& cache) {
+  return cache.has_dtype ? Value(cache.dtype) : Value();
+}
+
+bool holds_cache(const Value& v, int depth) {
+  if (v.is(ObjectKind::KVCache) || depth > kDeepest) return true;
+  const std::vector<Value>* items = items_of(v);
+  if (const auto* s = v.get_if<lang::Struct>()) items = &s->fields;
+  return items != nullptr && std::any_of(items->begin(), items->end(), [&](const Value& item) {
+           return item.is_object() && holds_cache(item, depth + 1);
+         });
+}
+
 bool Tracer::can_start() {
   return g_traces.load(std::memory_order_relaxed) < kMostTraces - 1;
 }
@@ -155,6 +168,14 @@ void Tracer::fix_deep(const Value& v, int depth) {
   }
 }
 
+// The lists that existed before, in one that the call has made: their items have no symbols.
+void Tracer::fix_lists_of_callers(const Value& v, int depth) {
+  if (is_aborted_ || items_of(v) == nullptr) return;
+  if (depth > kDeepest) return abort("it uses lists that are nested too deep");
+  if (is_callers(v)) return fix_deep(v);
+  for (const Value& item : *items_of(v)) fix_lists_of_callers(item, depth + 1);
+}
+
 // The lengths of nested lists, not what is in them.
 void Tracer::fix_lengths(const Value& v, int depth) {
   const auto* items = items_of(v);
@@ -232,6 +253,7 @@ void Tracer::use_place(Place& place, i32 self, const Value& found) {
   switch (found.object()->kind) {
     case ObjectKind::Struct:
       place.use = Use::Struct;
+      place.value = Value(new lang::Struct(found.as<lang::Struct>().type));
       break;
     case ObjectKind::List:
     case ObjectKind::Tuple:
@@ -242,10 +264,11 @@ void Tracer::use_place(Place& place, i32 self, const Value& found) {
       break;
     case ObjectKind::Cell:
       place.use = Use::Cell;
+      place.value = {};
       break;
     case ObjectKind::KVCache:
       place.use = Use::Cache;
-      place.value = {};
+      place.value = stored_type(found.as<KVCache>());
       place.number = static_cast<u32>(found.as<KVCache>().layers.size());
       break;
     case ObjectKind::Function:

@@ -42,7 +42,7 @@ struct Place {
   bool is_tuple = false;    // List
   i32 symbol = -1;          // Int
   u32 number = 0;           // Int: of the given ones; List: its length; SameAs: the place; Cache: its layers
-  Value value;              // Guard, Weight, Struct (an object of the type)
+  Value value;              // Guard, Weight, Struct (an empty object of the type), Cache (what it stores)
   Span where;               // who read it first
 };
 
@@ -89,6 +89,8 @@ class Tracer : public RecordObserver, public lang::ValueTracer {
   // Before a builtin runs. True: it has been carried out, with this result.
   bool call(const Builtin& builtin, std::span<Value> args, Value& result);
   void after_call();
+  // What is in a field of a struct, for who calls it.
+  Value field(const Value& object, int at);
   // The whole, once the function has returned; null if it cannot be replayed (reason() says why).
   std::unique_ptr<TracedCall> finish(const Value& result);
 
@@ -115,6 +117,7 @@ class Tracer : public RecordObserver, public lang::ValueTracer {
   void fix_numbers(const Value& v);  // ints, and all that lists of the caller's hold
   void fix_deep(const Value& v, int depth = 0);
   void fix_shape(const Tensor& t);
+  void fix_lists_of_callers(const Value& v, int depth = 0);
   void fix_lengths(const Value& v, int depth = 0);
 
   // Objects.
@@ -181,6 +184,10 @@ class Tracer : public RecordObserver, public lang::ValueTracer {
 
 // Objects whose content never changes: any name of them is as good as another.
 bool is_unchanging(lang::ObjectKind kind);
+// What a cache converts to what it is given; empty: it does not.
+Value stored_type(const lang::KVCache& cache);
+// Whether a KVCache is in it.
+bool holds_cache(const Value& v, int depth = 0);
 // The items of a list or tuple, else null.
 const std::vector<Value>* items_of(const Value& v);
 

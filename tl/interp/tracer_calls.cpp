@@ -65,6 +65,7 @@ void Tracer::before_op(const Builtin& row, std::span<Value> args) {
           }
           v = lang::make_list(std::move(items));
         }
+        fix_lists_of_callers(v);
         continue;
       case lang::ParamKind::Ints:
         if (const auto* list = v.get_if<List>(); list != nullptr) {
@@ -173,7 +174,10 @@ bool Tracer::call(const Builtin& builtin, std::span<Value> args, Value& result) 
       abort(fmt::format("it calls {}", builtin.name));
       return false;
     }
-    for (const Value& v : args) fix_deep(v);
+    for (const Value& v : args) {
+      if (holds_cache(v)) abort(fmt::format("{} looks at a KVCache", builtin.name));
+      fix_deep(v);
+    }
     return false;
   }
   switch (*kind) {
@@ -247,6 +251,13 @@ bool Tracer::call(const Builtin& builtin, std::span<Value> args, Value& result) 
       return change(builtin, args);
   }
   return false;
+}
+
+Value Tracer::field(const Value& object, int at) {
+  const Value& found = object.as<lang::Struct>().fields[static_cast<size_t>(at)];
+  if (is_aborted_ || !is_callers(object)) return found;
+  const i32 place = place_of(object);
+  return place < 0 ? found : read(Place::Kind::Field, place, static_cast<u32>(at), found);
 }
 
 void Tracer::after_call() {

@@ -195,9 +195,13 @@ bool Tracer::visit(const Instr& i, Value* base, const Proto& proto, const lang::
     case Op::Greater:
     case Op::GreaterEqual:
       return comparison(i, base);
+    case Op::Cast:
+      // A tensor of one element becomes a number.
+      if (const Tensor* t = tensor_of(base[i.b]); t != nullptr) fix_shape(*t);
+      fix_numbers(base[i.b]);
+      return false;
     case Op::Negate:
     case Op::Not:
-    case Op::Cast:
       fix_numbers(base[i.b]);
       return false;
     case Op::Approximately:
@@ -220,6 +224,7 @@ bool Tracer::visit(const Instr& i, Value* base, const Proto& proto, const lang::
       fix_numbers(base[i.b]);
       if (const Tensor* t = tensor_of(base[i.a])) {
         fix_shape(*t);
+        fix_lists_of_callers(base[i.c]);
       } else if (is_callers(base[i.a])) {
         abort("it changes a list of its caller's");
       }
@@ -229,6 +234,7 @@ bool Tracer::visit(const Instr& i, Value* base, const Proto& proto, const lang::
       for (u16 k = 0; k < spec.count; ++k) fix_numbers(base[spec.first + k]);
       if (const Tensor* t = tensor_of(base[i.a])) {
         fix_shape(*t);
+        fix_lists_of_callers(base[i.c]);
       } else if (is_callers(base[i.a])) {
         abort("it changes a list of its caller's");
       }
@@ -269,7 +275,9 @@ bool Tracer::visit(const Instr& i, Value* base, const Proto& proto, const lang::
     }
     case Op::Interpolate:
       for (size_t k = 0, n = 0; k < proto.texts[i.long_b()].size(); ++k) {
-        if (proto.texts[i.long_b()][k].is_value) fix_deep(base[i.c + n++]);
+        if (!proto.texts[i.long_b()][k].is_value) continue;
+        if (holds_cache(base[i.c + n])) abort("it makes text of a KVCache");
+        fix_deep(base[i.c + n++]);
       }
       return false;
     case Op::ForPrepare:

@@ -50,6 +50,7 @@ class Vm {
   bool call_value(const CallSite& site, Value* callee, u16 dst);
   bool call_native(const Builtin& builtin, std::span<Value> args, Value* dst);
   bool call_native_arranged(const CallSite& site, Value* args, Value* dst);
+  bool call_proto(const Proto& proto, Value* args, size_t given, u16 dst);
   bool call_struct_method(const CallSite& site, Value* args, u16 dst, bool& is_done);
   // Arguments by name, moved to where `proto` wants them.
   bool arrange_named(const Proto& proto, const std::vector<std::string>& names, Value* args, size_t count,
@@ -63,6 +64,7 @@ class Vm {
     std::vector<std::unique_ptr<TracedCall>> variants;
   };
   bool call_traced(const Proto& proto, Value* args, size_t given, Value& out, bool& is_done);
+  bool is_small(const Trace& trace) const;  // cheaper as part of what is around it
   bool trace_call(const Proto& proto, Value* args, size_t given, Value& out);
   // False: it does not fit, or error_ is set.
   bool replay(TracedCall& call, Value* args, Value& out);
@@ -141,6 +143,7 @@ class Vm {
   bool replays_ = false;
   std::vector<FunctionTraces> traces_;  // by Program::protos
   std::unique_ptr<Tracer> tracer_;      // of the call that is being traced
+  int traced_depth_ = 0;                // calls that are traced, or were until they could not be
   // Of the call that is being replayed.
   std::vector<const Value*> found_;
   std::vector<Tensor*> found_tensors_;  // in caches

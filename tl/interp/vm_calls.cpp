@@ -57,6 +57,16 @@ bool Vm::arrange_named(const Proto& proto, const std::vector<std::string>& names
   return true;
 }
 
+// A function of the program that captures nothing.
+bool Vm::call_proto(const Proto& proto, Value* args, size_t given, u16 dst) {
+  if (replays_ && !traces_[proto.index].is_off) {
+    bool is_done = false;
+    if (!call_traced(proto, args, given, frames_.back().base[dst], is_done)) return false;
+    if (is_done) return true;
+  }
+  return enter(proto, args, given, dst, nullptr);
+}
+
 bool Vm::call_struct_method(const CallSite& site, Value* args, u16 dst, bool& is_done) {
   const auto& object = args[0].as<lang::Struct>();
   const auto& info = static_cast<const StructInfo&>(object.type);
@@ -64,14 +74,15 @@ bool Vm::call_struct_method(const CallSite& site, Value* args, u16 dst, bool& is
     is_done = true;
     const Proto& proto = *program_.protos[static_cast<size_t>(it->second)];
     size_t given = 0;
-    return arrange_named(proto, site.names, args, site.count, given) &&
-           enter(proto, args, given, dst, nullptr);
+    return arrange_named(proto, site.names, args, site.count, given) && call_proto(proto, args, given, dst);
   }
   const int field = info.find(site.name);
   if (field < 0) return true;
   is_done = true;
   // A function in a field takes the receiver's place.
-  args[0] = Value(object.fields[static_cast<size_t>(field)]);
+  Value function =
+      tracer_ != nullptr ? tracer_->field(args[0], field) : Value(object.fields[static_cast<size_t>(field)]);
+  args[0] = std::move(function);
   CallSite as_value{.count = static_cast<u16>(site.count - 1), .names = site.names};
   if (!as_value.names.empty()) as_value.names.erase(as_value.names.begin());
   return call_value(as_value, args, dst);
@@ -86,8 +97,7 @@ bool Vm::call_method(const CallSite& site, Value* args, u16 dst) {
   if (site.function >= 0) {
     const Proto& proto = *program_.protos[static_cast<size_t>(site.function)];
     size_t given = 0;
-    return arrange_named(proto, site.names, args, site.count, given) &&
-           enter(proto, args, given, dst, nullptr);
+    return arrange_named(proto, site.names, args, site.count, given) && call_proto(proto, args, given, dst);
   }
   if (site.builtin != nullptr) return call_native_arranged(site, args, frames_.back().base + dst);
   return fail_with(fail(Code::BadProgram, "{} has no method '{}'", type_name(args[0]), site.name));

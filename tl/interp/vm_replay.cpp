@@ -15,8 +15,8 @@ namespace {
 
 constexpr size_t kMostVariants = 8;  // of one function, for different sizes and settings
 constexpr u32 kMostFailures = 3;     // calls that could not be traced, until nobody tries again
-constexpr size_t kFewestNodes = 16;  // smaller functions are cheaper as part of what is around them
 constexpr u32 kFirstTraced = 2;      // most functions are called once
+constexpr int kDeepest = 8;          // traced calls within traced calls: each is a loop on the C++ stack
 
 bool is_same(const Value& a, const Value& b) {
   if (a.tag() != b.tag()) return false;
@@ -41,9 +41,11 @@ bool Vm::call_traced(const Proto& proto, Value* args, size_t given, Value& out, 
   for (size_t k = given; k < proto.params.size(); ++k) args[k].clear();
   for (const auto& variant : function.variants) {
     error_ = {};
-    if (replay(*variant, args, out)) {
+    Value result;  // `out` may be one of the arguments
+    if (replay(*variant, args, result)) {
       ++function.hits;
       for (size_t k = 0; k < proto.params.size(); ++k) args[k].clear();
+      out = std::move(result);
       return is_done = true;
     }
     if (error_.code == Code::Interrupted) return false;
@@ -53,8 +55,13 @@ bool Vm::call_traced(const Proto& proto, Value* args, size_t given, Value& out, 
     function.is_off = function.misses > 64 + function.hits;
     return true;
   }
+  if (traced_depth_ >= kDeepest) return true;
   is_done = true;
   return trace_call(proto, args, given, out);
+}
+
+bool Vm::is_small(const Trace& trace) const {
+  return static_cast<i64>(trace.nodes()) < host_.executor.options().fewest_traced_nodes;
 }
 
 bool Vm::trace_call(const Proto& proto, Value* args, size_t given, Value& out) {
@@ -64,12 +71,14 @@ bool Vm::trace_call(const Proto& proto, Value* args, size_t given, Value& out) {
   tracer_ = std::make_unique<Tracer>(program_, ctx_, globals_);
   tracer_->begin({args, proto.params.size()});
   Value result;
+  ++traced_depth_;
   const bool done = enter(proto, args, given, 0, nullptr) && execute(depth, result);
+  --traced_depth_;
   std::unique_ptr<TracedCall> traced = done && !tracer_->is_aborted() ? tracer_->finish(result) : nullptr;
   if (done) tell(proto, traced.get());
   if (traced == nullptr) {
     function.is_off = ++function.failures >= kMostFailures;
-  } else if (traced->trace.nodes() < kFewestNodes) {
+  } else if (is_small(traced->trace)) {
     function.is_off = true;
   } else {
     function.variants.push_back(std::move(traced));
@@ -85,7 +94,7 @@ void Vm::tell(const Proto& proto, const TracedCall* traced) {
   ExecObserver* const observer = host_.executor.options().observer;
   if (observer == nullptr) return;
   if (traced == nullptr) return observer->not_traced(proto.span, tracer_->reason_where(), tracer_->reason());
-  if (traced->trace.nodes() < kFewestNodes) return;  // what calls it may be
+  if (is_small(traced->trace)) return;  // what calls it may be
   if (!traces_[proto.index].variants.empty())
     observer->traced_again(proto.span, misfit_, "what this used has changed");
 }
@@ -104,7 +113,9 @@ bool Vm::fits_place(const Place& place, const Value& found) {
     case Place::Use::Cell:
       return found.is(ObjectKind::Cell);
     case Place::Use::Cache: {
-      if (!found.is(ObjectKind::KVCache) || found.as<KVCache>().layers.size() != place.number) return false;
+      if (!found.is(ObjectKind::KVCache) || found.as<KVCache>().layers.size() != place.number ||
+          !is_same(stored_type(found.as<KVCache>()), place.value))
+        return false;
       // Two caches of the trace must be two: what one gets the other would have.
       for (const Value* other : found_) {
         if (other != nullptr && other != &found && other->is(ObjectKind::KVCache) &&

@@ -301,7 +301,6 @@ Result<void> ValidatingDevice::download(const Buffer& from, i64 offset, std::spa
 }
 
 std::unique_ptr<CommandStream> ValidatingDevice::create_stream() {
-  inner_->set_observer(observer());
   return std::make_unique<ValidatingStream>(*this, inner_->create_stream());
 }
 

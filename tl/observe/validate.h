@@ -33,6 +33,10 @@ class ValidatingDevice : public Device {
   Result<void> upload(Buffer& to, i64 offset, std::span<const std::byte> bytes) override;
   Result<void> download(const Buffer& from, i64 offset, std::span<std::byte> bytes) override;
   std::unique_ptr<CommandStream> create_stream() override;
+  void set_observer(CommandObserver* observer) override {
+    Device::set_observer(observer);
+    inner_->set_observer(observer);
+  }
   void retire(StreamId stream) override { inner_->retire(stream); }
   MemoryStats memory() const override { return inner_->memory(); }
   void watch_memory() override { inner_->watch_memory(); }

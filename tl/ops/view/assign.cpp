@@ -68,7 +68,6 @@ struct Window {
     const Operand &out = call.out, &value = call.in[1];
     const std::vector<i64>& spec = call.attrs->ints();
     Shape part;
-    Strides steps;
     for (int i = 0; i < out.rank(); ++i) {
       const AxisWindow w = axis_window(spec, i);
       dims.push_back(w.count);

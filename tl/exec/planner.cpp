@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <map>
 
-#include "tl/exec/fusion.h"
+#include "tl/exec/attention_fusion.h"
 #include "tl/exec/step_order.h"
 #include "tl/ops/ops.h"
 
@@ -17,10 +17,17 @@ class Planner {
 
   std::shared_ptr<Plan> run() {
     plan_->key = s_.key;
-    const std::vector<FusedGroup> groups =
+    std::vector<FusedGroup> groups =
         options_.fuse ? find_fused_groups(s_) : std::vector<FusedGroup>(s_.items.size());
+    const std::vector<AttentionGroup> attention =
+        options_.fuse ? find_attention(s_, groups) : std::vector<AttentionGroup>(s_.items.size());
     for (size_t i = 0; i < s_.items.size(); ++i) {
-      if (!groups[i].absorbed && !s_.items[i].unused) add_node(static_cast<i32>(i), groups[i]);
+      if (groups[i].absorbed || s_.items[i].unused) continue;
+      if (!attention[i].nodes.empty()) {
+        add_attention(static_cast<i32>(i), attention[i]);
+      } else {
+        add_node(static_cast<i32>(i), groups[i]);
+      }
     }
     find_steps_of_nodes();
     assign_memory();
@@ -67,6 +74,18 @@ class Planner {
         several_.emplace(index, plan_->steps.size());
       }
     }
+    plan_->steps.push_back(std::move(step));
+  }
+
+  void add_attention(i32 index, const AttentionGroup& group) {
+    Step step;
+    step.kind = Step::Kind::Fused;
+    step.op = &op_masked_attention;
+    step.node = index;
+    step.fused = group.nodes;
+    step.fused_attrs = group.attrs;
+    for (const SourceRef input : group.inputs) step.inputs.push_back(readable(source(input), input, index));
+    step.outputs.push_back({.node = index, .dtype = s_.items[static_cast<size_t>(index)].node->type.dtype});
     plan_->steps.push_back(std::move(step));
   }
 

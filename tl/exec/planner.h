@@ -35,7 +35,7 @@ struct Step {
   enum class Kind : u8 {
     Compute,  // the node's own op
     Copy,     // the node is a view that only a copy can give, or an input brought to another layout or format
-    Fused,    // the node and the element-wise nodes that lead to it, in one pass
+    Fused,    // the node and the nodes that lead to it: an element-wise pass, or attention
   };
 
   Kind kind = Kind::Compute;

@@ -24,6 +24,9 @@ struct MatmulShape {
 };
 MatmulShape matmul_shape(const KernelCall& call);
 
+namespace ref {
+void matmul(KernelCall& call);
+}
 namespace cpu {
 void linear(KernelCall& call);
 void pack_planes(KernelCall& call);

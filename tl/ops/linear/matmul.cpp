@@ -69,7 +69,7 @@ static double element(const Operand& x, i64 offset) {
   return block[offset % type.block_elements];
 }
 
-static void matmul(KernelCall& call) {
+void matmul(KernelCall& call) {
   const MatmulShape s = matmul_shape(call);
   const Operand &a = call.in[0], &b = call.in[1];
   for (i64 i = call.begin; i < call.end; ++i) {

@@ -16,7 +16,18 @@ namespace {
 constexpr int kDeepest = lang::kMaxNesting;
 
 // Natives that need more care than "what they are given must be as it was".
-enum class Native : u8 { Shape, Len, Numel, Aware, TensorList, CacheLayer, CacheLength, Change, Append, Einsum };
+enum class Native : u8 {
+  Shape,
+  Len,
+  Numel,
+  Aware,
+  TensorList,
+  CacheLayer,
+  CacheLength,
+  Change,
+  Append,
+  Einsum
+};
 
 const Native* special(std::string_view name) {
   static const std::unordered_map<std::string_view, Native> kNatives = {

@@ -343,7 +343,8 @@ std::optional<std::vector<std::pair<int, int>>> einsum_for_any_size(std::string_
   }
   const LabelSet in_left = set_of(left), in_right = set_of(right), kept = set_of(spec.value().output);
   // With several indices in one place, or none, the operands are reshaped to matrices.
-  for (const LabelSet one : {in_left & in_right & ~kept, in_left & ~in_right & kept, in_right & ~in_left & kept}) {
+  for (const LabelSet one :
+       {in_left & in_right & ~kept, in_left & ~in_right & kept, in_right & ~in_left & kept}) {
     if (std::popcount(one) != 1) return std::nullopt;
   }
   if (std::popcount(in_left & in_right & kept) + 2 > kMaxRank) return std::nullopt;

@@ -38,6 +38,7 @@ class Finder {
   Finder(const Snapshot& snapshot, std::vector<FusedGroup>& groups)
       : s_(snapshot), groups_(groups), readers_(snapshot.items.size(), 0) {
     for (size_t i = 0; i < s_.items.size(); ++i) {
+      if (s_.items[i].unused) continue;
       for (const SourceRef input : s_.items[i].inputs) {
         if (!is_leaf(input)) ++readers_[static_cast<size_t>(input)];
       }
@@ -48,7 +49,7 @@ class Finder {
   // The group whose last node is item `last`, if it is the second product of one.
   std::optional<AttentionGroup> ending_at(SourceRef last) const {
     const SnapshotItem& mix = item(last);
-    if (!is_product(mix)) return std::nullopt;
+    if (mix.unused || !is_product(mix)) return std::nullopt;
     const SourceRef weights = mix.inputs[0];
     if (!is_own(weights, 1) || item(weights).node->op != &op_softmax || !is_scores(weights) ||
         !is_along_last_axis(*item(weights).node)) {

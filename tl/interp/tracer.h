@@ -140,6 +140,7 @@ class Tracer : public RecordObserver, public lang::ValueTracer {
   bool cache_length(const Value& cache, Value& result);
   void use_layer(const Value& cache, const Value& layer);
   bool change(const Builtin& builtin, std::span<Value> args);
+  void fix_einsum(std::span<Value> args);
   i32 add_part(const Value& v, int depth = 0);
   void add_effects();
 

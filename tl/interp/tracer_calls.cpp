@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "tl/interp/tracer.h"
+#include "tl/ops/einsum/einsum.h"
 
 namespace tl::interp {
 
@@ -15,7 +16,18 @@ namespace {
 constexpr int kDeepest = lang::kMaxNesting;
 
 // Natives that need more care than "what they are given must be as it was".
-enum class Native : u8 { Shape, Len, Numel, Aware, TensorList, CacheLayer, CacheLength, Change, Append };
+enum class Native : u8 {
+  Shape,
+  Len,
+  Numel,
+  Aware,
+  TensorList,
+  CacheLayer,
+  CacheLength,
+  Change,
+  Append,
+  Einsum
+};
 
 const Native* special(std::string_view name) {
   static const std::unordered_map<std::string_view, Native> kNatives = {
@@ -31,7 +43,7 @@ const Native* special(std::string_view name) {
       {"push", Native::Change},        {"pop", Native::Change},
       {"extend", Native::Change},      {"insert", Native::Change},
       {"remove", Native::Change},      {"set", Native::Change},
-      {"clear", Native::Change},
+      {"clear", Native::Change},       {"einsum", Native::Einsum},
   };
   const auto it = kNatives.find(name);
   return it == kNatives.end() ? nullptr : &it->second;
@@ -249,6 +261,9 @@ bool Tracer::call(const Builtin& builtin, std::span<Value> args, Value& result) 
       return change(builtin, args);
     case Native::Change:
       return change(builtin, args);
+    case Native::Einsum:
+      fix_einsum(args);
+      return false;
   }
   return false;
 }
@@ -258,6 +273,25 @@ Value Tracer::field(const Value& object, int at) {
   if (is_aborted_ || !is_callers(object)) return found;
   const i32 place = place_of(object);
   return place < 0 ? found : read(Place::Kind::Field, place, static_cast<u32>(at), found);
+}
+
+// What an einsum records must be what it would record again.
+void Tracer::fix_einsum(std::span<Value> args) {
+  const Tensor* const a = args.size() == 3 ? tensor_of(args[1]) : nullptr;
+  const Tensor* const b = args.size() == 3 ? tensor_of(args[2]) : nullptr;
+  fix_deep(args[0]);
+  if (a != nullptr && b != nullptr && args[0].is(ObjectKind::String)) {
+    if (const auto equal = einsum_for_any_size(args[0].as<lang::String>().text, a->shape(), b->shape())) {
+      const SourceRef left = ref_of(*a), right = ref_of(*b);
+      for (const auto& [i, j] : *equal) {
+        const i32 x = add_int({.op = TraceInt::Op::Dim, .a = left, .b = i});
+        const i32 y = add_int({.op = TraceInt::Op::Dim, .a = right, .b = j});
+        trace_.add_guard(add_int({.op = TraceInt::Op::Equal, .a = x, .b = y}), 1, where_);
+      }
+      return;
+    }
+  }
+  for (const Value& v : args.subspan(1)) fix_deep(v);
 }
 
 void Tracer::after_call() {

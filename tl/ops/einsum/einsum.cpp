@@ -1,6 +1,7 @@
 #include "tl/ops/einsum/einsum.h"
 
 #include <algorithm>
+#include <bit>
 
 #include "tl/ops/einsum/einsum_spec.h"
 #include "tl/ops/ops.h"
@@ -325,6 +326,34 @@ Result<Tensor> einsum(const ApplyOp& apply, std::string_view text, std::span<con
   if (result.tensor.dtype() == wanted) return result.tensor;
   return apply(op_cast, std::span(&result.tensor, 1),
                Attrs().with_dtype(wanted));  // sums of small integers are int64
+}
+
+std::optional<std::vector<std::pair<int, int>>> einsum_for_any_size(std::string_view text, const Shape& a,
+                                                                    const Shape& b) {
+  const Shape shapes[] = {a, b};
+  const Result<EinsumSpec> spec = parse_einsum(text, shapes);
+  if (!spec.ok()) return std::nullopt;
+  const Labels &left = spec.value().inputs[0], &right = spec.value().inputs[1];
+  for (const Labels* labels : {&left, &right}) {
+    LabelSet seen = 0;
+    for (const int l : *labels) {
+      if (l >= kEllipsis || contains(seen, l)) return std::nullopt;
+      seen |= u64{1} << l;
+    }
+  }
+  const LabelSet in_left = set_of(left), in_right = set_of(right), kept = set_of(spec.value().output);
+  // With several indices in one place, or none, the operands are reshaped to matrices.
+  for (const LabelSet one :
+       {in_left & in_right & ~kept, in_left & ~in_right & kept, in_right & ~in_left & kept}) {
+    if (std::popcount(one) != 1) return std::nullopt;
+  }
+  if (std::popcount(in_left & in_right & kept) + 2 > kMaxRank) return std::nullopt;
+  std::vector<std::pair<int, int>> equal;
+  for (size_t i = 0; i < left.size(); ++i) {
+    const auto it = std::find(right.begin(), right.end(), left[i]);
+    if (it != right.end()) equal.emplace_back(static_cast<int>(i), static_cast<int>(it - right.begin()));
+  }
+  return equal;
 }
 
 Result<TensorType> einsum_type(std::string_view text, std::span<const TensorType> inputs) {

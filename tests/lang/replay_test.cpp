@@ -863,5 +863,49 @@ for n in [2, 3, 3, 5, 1, 2] {
 )");
 }
 
+TEST(Replay, EinsumOfMatricesIsReplayedAtEverySize) {
+  expect_same(R"(
+fn f(a, b) { einsum("hij,hkj->hik", a, b) * 2.0 + 1.0 }
+for n in [2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 1, 12] {
+    let a = (arange(6 * n) * 1.0).reshape([3, 2, n])
+    print(f(a, a[:, :1]))
+}
+)",
+              10);
+}
+
+TEST(Replay, EinsumOfSizesThatOnlyMatmulBroadcastsIsAnError) {
+  expect_same_failure(R"(
+fn f(a, b) { einsum("hij,hkj->hik", a, b) * 2.0 + 1.0 }
+let a = (arange(24) * 1.0).reshape([3, 2, 4])
+for n in [3, 3, 3, 1] { print(f(a, a[:n])) }
+)",
+                      "index 'h'");
+}
+
+TEST(Replay, AttentionWrittenOutOverAGrowingCache) {
+  expect_same(R"(
+fn attend(q, k, v, bias) {
+    let t = shape(k)[0]
+    let wide = [t, 2, 3, 8]
+    let keys = reshape(broadcast_to(reshape(k, [t, 2, 1, 8]), wide), [t, 6, 8])
+    let values = reshape(broadcast_to(reshape(v, [t, 2, 1, 8]), wide), [t, 6, 8])
+    let weights = softmax(einsum("ihd,jhd->hij", q, keys) * 0.3 + bias)
+    return reshape(einsum("hij,jhd->ihd", weights, values), [shape(q)[0], 48])
+}
+fn step(cache: KVCache, n: int) {
+    let start = cache.length()
+    let x = sin(arange(start, start + n) * 1.0)
+    let kv = broadcast_to(reshape(x, [n, 1, 1]), [n, 2, 8]) + sin(arange(16) * 1.0).reshape([2, 8])
+    cache.append(0, kv, kv * 0.5)
+    let q = broadcast_to(reshape(x, [n, 1, 1]), [n, 6, 8]) - cos(arange(48) * 1.0).reshape([6, 8])
+    let bias = where(causal_mask(n, start + n, start) > 0.5, 0.0, -1e30)
+    return attend(q, cache.k(0), cache.v(0), bias)
+}
+let cache = kv_cache(1, 64)
+for n in [4, 1, 1, 1, 1, 5, 1, 1, 9, 1, 1, 1] { print(sum(step(cache, n), -1)) }
+)");
+}
+
 }  // namespace
 }  // namespace tl

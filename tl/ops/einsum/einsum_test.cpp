@@ -237,6 +237,34 @@ TEST(Einsum, ContractsInTheCheapestOrder) {
   EXPECT_EQ(einsum_order(parse_einsum("ab,bc,cd->ad", other).value()).front(), std::pair(1, 2));
 }
 
+TEST(Einsum, SaysWhatIsTheSameForEverySize) {
+  const auto pairs = [](std::string_view spec, const Shape& a, const Shape& b) {
+    return einsum_for_any_size(spec, a, b);
+  };
+  using Pairs = std::vector<std::pair<int, int>>;
+  EXPECT_EQ(pairs("ihd,jhd->hij", {2, 3, 4}, {5, 3, 4}), (Pairs{{1, 1}, {2, 2}}));
+  EXPECT_EQ(pairs("ij,jk", {2, 3}, {3, 4}), (Pairs{{1, 0}}));
+  EXPECT_EQ(pairs("xij,jk->ik", {2, 3, 4}, {4, 5}), (Pairs{{2, 0}}))
+      << "what is summed alone hinders nothing";
+  for (const auto& [spec, a, b] :
+       std::vector<std::tuple<std::string, Shape, Shape>>{{"ij,j->i", {2, 3}, {3}},
+                                                          {"ij,ij->ij", {2, 3}, {2, 3}},
+                                                          {"aij,jk->aik", {2, 3, 4}, {4, 5}},
+                                                          {"ijl,jlk->ik", {2, 3, 4}, {3, 4, 5}},
+                                                          {"...ij,jk->...ik", {2, 3, 4}, {4, 5}},
+                                                          {"iij,jk->ik", {2, 2, 4}, {4, 5}},
+                                                          {"ij,jk->ik", {2, 3}, {4, 5}}}) {
+    EXPECT_EQ(pairs(spec, a, b), std::nullopt) << spec;
+  }
+  Bench bench;
+  for (const i64 n : {1, 2, 7}) {
+    ASSERT_TRUE(
+        bench.sum("ihd,jhd->hij", {bench.tensor(DType::F32, {n, 3, 4}), bench.tensor(DType::F32, {n, 3, 4})})
+            .ok());
+    EXPECT_EQ(bench.recorded(), "permute permute matmul");
+  }
+}
+
 TEST(Einsum, SaysWhatIsWrong) {
   struct Bad {
     std::string spec;

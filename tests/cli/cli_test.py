@@ -148,7 +148,7 @@ class ExitCodes(unittest.TestCase):
         self.check(1, "run", "-", stdin="print(zeros([2, 3]) @ zeros([4, 5]))", contains="3 and 4")
         self.check(1, "run", "-", stdin="panic(\"no\")", contains="no")
         self.check(1, "run", "-", stdin="print(max(1, 2, 3))", contains="two numbers")
-        self.check(1, "run", "-", stdin="let x = zeros([3])\nx[0] = 1.0", contains="not implemented yet")
+        self.check(1, "run", "-", stdin="let x = zeros([3])\nx[0] = \"a\"", contains="value is string")
         self.check(7, "run", "-", stdin="exit(7)")
         self.check(1, "check", ROOT / "tests/lang/errors/names.tl", contains="did you mean")
         self.check(0, "check", ROOT / "examples/hello.tl")

@@ -5,8 +5,9 @@
 
 namespace tl::sema {
 
-Type Checker::index(const ast::Index& e) {
+Type Checker::index(const ast::Index& e, Type* of) {
   const Type object = expression(*e.object);
+  if (of != nullptr) *of = object;
   std::vector<Type> at;
   for (const ast::IndexItem& item : e.items) {
     if (item.kind == ast::IndexItem::Kind::Normalised || item.kind == ast::IndexItem::Kind::Virtual)
@@ -33,6 +34,30 @@ Type Checker::index(const ast::Index& e) {
       diags_.report(DiagCode::NotIndexable, e.object->span, describe(object));
       return {};
   }
+}
+
+// x[...] = value
+void Checker::set_part(const ast::Index& target, const Type& value) {
+  Type object;
+  const Type part = index(target, &object);
+  if (object.is(Kind::String) || object.is(Kind::Tuple) || object.is(Kind::Range)) {
+    diags_.report(DiagCode::BadAssignTarget, target.span, fmt::format("an item of a {}", describe(object)));
+    return;
+  }
+  if (!object.is(Kind::Tensor) || value.is_any()) return;
+  const std::optional<Type> put = to_tensor(value);
+  if (!put) {
+    diags_.report(DiagCode::TypeMismatch, target.span, "value", describe(value), "tensor");
+    return;
+  }
+  if (!put->has_rank() || !part.has_rank()) return;
+  const Shape &from = put->tensor.shape, &to = part.tensor.shape;
+  const std::optional<Shape> both = broadcast(from, to);
+  bool fits = both && both->size() == to.size();
+  for (int i = 0; fits && i < to.size(); ++i) fits = same_dim((*both)[i], to[i]);
+  if (fits) return;
+  diags_.report(DiagCode::NoBroadcast, target.span, to_string(from), to_string(to))
+      .also(target.object->span, "this is {}", shape_text(object));
 }
 
 Type Checker::index_sequence(const ast::Index& e, const Type& object, const Type& at) {
@@ -113,7 +138,12 @@ Type Checker::index_tensor(const ast::Index& e, const Type& object, const std::v
       }
     } else if (index.is(Kind::List) || index.is(Kind::Range) || index.has_rank()) {
       const std::optional<Type> ids = to_tensor(index);
-      if (!ids || !ids->has_rank()) {
+      const bool is_mask = index.is(Kind::List)
+                               ? index.items_known && !index.items.empty() && index.items[0].is(Kind::Bool)
+                               : index.dtype_known && index.tensor.dtype == DType::Bool;
+      if (is_mask) {
+        known = false;  // as many places as are true
+      } else if (!ids || !ids->has_rank()) {
         out.tensor.shape.push_back(kUnknownDim);
       } else if (ids->tensor.rank() == 1) {
         out.tensor.shape.push_back(ids->tensor.shape[0]);

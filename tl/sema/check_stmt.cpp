@@ -199,6 +199,8 @@ void Checker::assign_to(const ast::Expr& target, const Type& type) {
     for (size_t i = 0; i < tuple->items.size(); ++i) {
       assign_to(*tuple->items[i], known ? type.items[i] : Type{});
     }
+  } else if (const auto* index = ast::get_if<ast::Index>(&target)) {
+    set_part(*index, type);
   } else {
     expression(target);
   }

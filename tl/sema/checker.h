@@ -89,7 +89,9 @@ class Checker {
   Type struct_literal(const ast::StructLiteral& e);
 
   // check_index.cpp
-  Type index(const ast::Index& e);
+  // `object`: also the type of what is indexed.
+  Type index(const ast::Index& e, Type* object = nullptr);
+  void set_part(const ast::Index& target, const Type& value);
   Type index_tensor(const ast::Index& e, const Type& object, const std::vector<Type>& at);
   Type index_sequence(const ast::Index& e, const Type& object, const Type& at);
   i64 slice_size(const ast::IndexItem& item, i64 size);

@@ -154,8 +154,23 @@ static Result<TensorType> infer_masked_attention(const InferContext& c) {
   const bool fits =
       c.count() >= 3 && c.shape(0).size() == 3 && c.shape(1).size() == k_rank && c.shape(2).size() == v_rank;
   if (!fits) return fail(Code::BadProgram, "want q [h, s, d], k and v of {} and {} axes", k_rank, v_rank);
-  const Shape &q = c.shape(0), &v = c.shape(2);
-  return TensorType{DType::F32, {q[0], q[1], v.back()}};
+  const Shape &q = c.shape(0), &k = c.shape(1), &v = c.shape(2);
+  const auto heads_of = [](const Shape& x) {
+    if (x.size() == 3) return x[0];
+    return x[1] == kUnknownDim || x[2] == kUnknownDim ? kUnknownDim : x[1] * x[2];
+  };
+  i64 heads = q[0];
+  bool agree = true;
+  for (const i64 more : {heads_of(k), heads_of(v)}) {
+    agree = agree && (heads == 1 || more == 1 || same_dim(heads, more));
+    if (heads == 1) heads = more;
+  }
+  const i64 depth = k_rank == 4 ? k[3] : k[1], keys = k_rank == 4 ? k[0] : k[2];
+  agree = agree && same_dim(q[2], depth) && same_dim(keys, v_rank == 4 ? v[0] : v[1]);
+  if (!agree) {
+    return fail(Code::BadProgram, "q {}, k {} and v {} do not fit", to_string(q), to_string(k), to_string(v));
+  }
+  return TensorType{DType::F32, {heads, q[1], v.back()}};
 }
 
 static i64 masked_attention_units(const KernelCall& call) {

@@ -1,5 +1,5 @@
-// x[...] = v writes what changes and nothing else, wherever x is held: no form of assignment keeps the old
-// tensor for longer than it must.
+// What programs do to tensors without a copy and without waiting. x[...] = v writes what changes and nothing
+// else, wherever x is held; numbers go into lists and literals unread.
 #include <gtest/gtest.h>
 
 #include "tests/lang/run_text.h"
@@ -64,6 +64,22 @@ TEST(SettingParts, CopiesNothing) {
     EXPECT_EQ(counter.changes, 10000) << c.name;
     EXPECT_EQ(counter.copies, c.copies) << c.name;
   }
+}
+
+// A call that waits for a number is not traced, and says so.
+struct Waits : ExecObserver {
+  std::string why;
+  void not_traced(Span, Span, std::string_view reason) override { why += reason; }
+};
+
+TEST(Literals, AreNotReadBack) {
+  const char* const kText =
+      "fn f(x, n) { x + [[[n, 1], [2, 3]], [[4, 5], [argmax(x[0, 0]), 7]]] }\n"
+      "main { let x = zeros([2, 2, 2])\n for i in range(20) { x = f(x, i) }\n print(to_list(x)) }";
+  Waits waits;
+  const Transcript got = run_text("literals.tl", kText, "cpu", 2, false, &waits);
+  EXPECT_EQ(got.output + got.problems, "[[[190.0, 20.0], [40.0, 60.0]], [[80.0, 100.0], [2.0, 140.0]]]\n");
+  EXPECT_EQ(waits.why, "");
 }
 
 }  // namespace

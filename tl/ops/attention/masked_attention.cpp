@@ -1,6 +1,7 @@
 #include "tl/ops/attention/masked_attention.h"
 
 #include <algorithm>
+#include <optional>
 #include <vector>
 
 #include "tl/ops/elementwise/fused.h"
@@ -147,30 +148,56 @@ static double masked_attention_unit_cost(const KernelCall& call) {
 
 }  // namespace ref
 
+// [heads, rows, columns] of k or v.
+static Shape matrices_of(const Shape& x, bool is_grouped, bool is_keys) {
+  if (!is_grouped) return x;
+  const i64 heads = x[1] == kUnknownDim || x[2] == kUnknownDim ? kUnknownDim : x[1] * x[2];
+  return is_keys ? Shape{heads, x[3], x[0]} : Shape{heads, x[0], x[3]};
+}
+
+// What the element-wise work reads must broadcast to the scores without making them larger.
+static Result<void> check_pass(const InferContext& c, const Shape& scores) {
+  int inputs = 1;
+  if (!c.attrs().ints().empty()) {
+    const std::optional<FusedProgram> program = decode_program(c.attrs().ints());
+    if (!program || program->steps.empty() || program->steps.back().out != DType::F32)
+      return fail(Code::BadProgram, "no program that gives float32");
+    inputs = program->inputs;
+  }
+  if (inputs != c.count() - 2)
+    return fail(Code::BadProgram, "a program of {} inputs, found {}", inputs, c.count() - 2);
+  for (int i = 3; i < c.count(); ++i) {
+    if (broadcast(scores, c.shape(i)) != scores) {
+      return fail(Code::BadProgram, "{} does not broadcast to scores of {}", to_string(c.shape(i)),
+                  to_string(scores));
+    }
+  }
+  return {};
+}
+
 static Result<TensorType> infer_masked_attention(const InferContext& c) {
-  const i64 grouped = c.attrs().int_at(0);
-  const int k_rank = (grouped & kKeysAreGrouped) != 0 ? 4 : 3,
-            v_rank = (grouped & kValuesAreGrouped) != 0 ? 4 : 3;
-  const bool fits =
+  const bool k_grouped = (c.attrs().int_at(0) & kKeysAreGrouped) != 0,
+             v_grouped = (c.attrs().int_at(0) & kValuesAreGrouped) != 0;
+  const int k_rank = k_grouped ? 4 : 3, v_rank = v_grouped ? 4 : 3;
+  const bool has_ranks =
       c.count() >= 3 && c.shape(0).size() == 3 && c.shape(1).size() == k_rank && c.shape(2).size() == v_rank;
-  if (!fits) return fail(Code::BadProgram, "want q [h, s, d], k and v of {} and {} axes", k_rank, v_rank);
-  const Shape &q = c.shape(0), &k = c.shape(1), &v = c.shape(2);
-  const auto heads_of = [](const Shape& x) {
-    if (x.size() == 3) return x[0];
-    return x[1] == kUnknownDim || x[2] == kUnknownDim ? kUnknownDim : x[1] * x[2];
-  };
-  i64 heads = q[0];
-  bool agree = true;
-  for (const i64 more : {heads_of(k), heads_of(v)}) {
-    agree = agree && (heads == 1 || more == 1 || same_dim(heads, more));
-    if (heads == 1) heads = more;
+  if (!has_ranks)
+    return fail(Code::BadProgram, "want q [h, s, d], k and v of {} and {} axes", k_rank, v_rank);
+  for (int i = 0; i < 3; ++i) {
+    if (!is_float(c.input(i).dtype) || c.input(i).dtype == DType::F64)
+      return fail(Code::BadProgram, "found {} values, want floats of at most 32 bits",
+                  name_of(c.input(i).dtype));
   }
-  const i64 depth = k_rank == 4 ? k[3] : k[1], keys = k_rank == 4 ? k[0] : k[2];
-  agree = agree && same_dim(q[2], depth) && same_dim(keys, v_rank == 4 ? v[0] : v[1]);
-  if (!agree) {
-    return fail(Code::BadProgram, "q {}, k {} and v {} do not fit", to_string(q), to_string(k), to_string(v));
+  const Shape& q = c.shape(0);
+  const Shape k = matrices_of(c.shape(1), k_grouped, true), v = matrices_of(c.shape(2), v_grouped, false);
+  const std::optional<Shape> scored = broadcast({q[0]}, {k[0]});
+  const std::optional<Shape> heads = scored ? broadcast(*scored, {v[0]}) : std::nullopt;
+  if (!heads || !same_dim(q[2], k[1]) || !same_dim(k[2], v[1])) {
+    return fail(Code::BadProgram, "dimensions of q, k and v do not fit: {}, {} and {}", to_string(q),
+                to_string(c.shape(1)), to_string(c.shape(2)));
   }
-  return TensorType{DType::F32, {heads, q[1], v.back()}};
+  TL_TRY_DO(check_pass(c, {(*scored)[0], q[1], k[2]}));
+  return TensorType{DType::F32, {(*heads)[0], q[1], v[2]}};
 }
 
 static i64 masked_attention_units(const KernelCall& call) {

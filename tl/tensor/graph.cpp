@@ -1,5 +1,6 @@
 #include "tl/tensor/graph.h"
 
+#include <cmath>
 #include <utility>
 
 namespace tl {
@@ -152,8 +153,14 @@ static Tensor make_scalar(double value, i64 as_int, DType dtype) {
   return t;
 }
 
+// Floats that no int holds stop at the ends; NaN is 0.
+static i64 nearest_int(double value) {
+  if (std::abs(value) < 0x1p63) return static_cast<i64>(value);
+  return std::isnan(value) ? 0 : value > 0 ? INT64_MAX : INT64_MIN;
+}
+
 Tensor scalar_tensor(double value, DType dtype) {
-  return make_scalar(value, static_cast<i64>(value), dtype);
+  return make_scalar(value, nearest_int(value), dtype);
 }
 Tensor scalar_tensor(i64 value, DType dtype) {
   return make_scalar(static_cast<double>(value), value, dtype);

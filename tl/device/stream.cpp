@@ -89,28 +89,24 @@ std::unique_ptr<Batch> BatchHome::take() {
 }
 
 void BatchHome::give(std::unique_ptr<Batch> batch) {
+  constexpr size_t kKept = 16;  // a loop that never looks has many more on their way
   const std::lock_guard lock(mutex_);
-  free_.push_back(std::move(batch));
+  if (free_.size() < kKept) free_.push_back(std::move(batch));
 }
 
 std::unique_ptr<Batch> CommandStream::Recycler::take() {
-  const std::lock_guard lock(mutex_);
-  if (free_.empty()) return std::make_unique<Batch>();
-  std::unique_ptr<Batch> batch = std::move(free_.back());
-  free_.pop_back();
-  return batch;
+  std::unique_ptr<Batch> batch = emptied_.take();
+  return batch != nullptr ? std::move(batch) : std::make_unique<Batch>();
 }
 
 void CommandStream::Recycler::give(std::unique_ptr<Batch> batch) {
-  constexpr size_t kKept = 16;
-  if (batch->home != nullptr) {
-    const std::shared_ptr<BatchHome> home = std::exchange(batch->home, nullptr);
-    batch->clear_run();
-    return home->give(std::move(batch));
+  if (batch->home == nullptr) {
+    batch->clear();
+    return emptied_.give(std::move(batch));
   }
-  batch->clear();
-  const std::lock_guard lock(mutex_);
-  if (free_.size() < kKept) free_.push_back(std::move(batch));
+  const std::shared_ptr<BatchHome> home = std::exchange(batch->home, nullptr);
+  batch->clear_run();
+  home->give(std::move(batch));
 }
 
 std::unique_ptr<Batch> CommandStream::take_batch() {

@@ -73,6 +73,7 @@ class BatchHome {
  public:
   // Null: none is there.
   std::unique_ptr<Batch> take();
+  // Keeps it, unless many are here already.
   void give(std::unique_ptr<Batch> batch);
 
  private:
@@ -173,8 +174,7 @@ class CommandStream {
     void give(std::unique_ptr<Batch> batch);
 
    private:
-    std::mutex mutex_;
-    std::vector<std::unique_ptr<Batch>> free_;
+    BatchHome emptied_;
   };
   const std::shared_ptr<Recycler> recycler_ = std::make_shared<Recycler>();
 };

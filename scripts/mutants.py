@@ -113,12 +113,37 @@ def place_of(fault, text):
         raise TableError(f"{where}: `from` is in `in` {inside} times (want 1)")
     if fault.old == fault.new:
         raise TableError(f"{where}: `to` is what is there")
+    for fragment in (fault.old, fault.new):
+        if (slip := slip_in(fragment)) is not None:
+            raise TableError(f"{where}: no expression and no statement ({slip}): {fragment!r}")
+    ends = (";", "}") if is_statement(fault) else (";",)
+    if is_statement(fault) != (fault.new.rstrip().endswith(ends) or not fault.new):
+        raise TableError(f"{where}: `from` and `to` are an expression and a statement")
     begin = text.index(fault.context) + fault.context.index(fault.old)
     return begin, begin + len(fault.old)
 
 
 def is_statement(fault):
     return fault.old.rstrip().endswith((";", "}"))
+
+
+def slip_in(fragment):
+    """Why a fragment is neither an expression nor whole statements, as far as that shows without a compiler."""
+    depth = 0
+    for at, c in enumerate(re.sub(r'"(\\\\.|[^"\\\\])*"|\'(\\\\.|[^\'\\\\])\'', lambda m: "s" * len(m[0]), fragment)):
+        depth += (c in "([{") - (c in ")]}")
+        if depth < 0 or (depth == 0 and c in ",;" and not fragment.rstrip().endswith(";")):
+            return f"{c!r} at {at}"
+    if depth != 0:
+        return "a bracket that is not closed"
+    ends = re.search(r"(\|\||&&|[?:,=<&|+*/-])\s*$", fragment)
+    if ends and not fragment.rstrip().endswith(("++", "--")):
+        return f"it ends with {ends[1]!r}"
+    if fragment.lstrip().startswith(("if ", "for ", "while ", "return ")) and not fragment.rstrip().endswith((";", "}")):
+        return "a statement without its end"
+    if re.match(r"\s*(const|auto|u64|i64|int)\s", fragment):
+        return "a declaration"
+    return "a list in braces" if fragment.lstrip().startswith("{") else None
 
 
 def rewritten(faults, text):
@@ -391,7 +416,9 @@ def self_test():
     for planted in (row._replace(context="j < n", old="j < n"),  # stale
                     row._replace(context="n", old="n"),  # ambiguous
                     row._replace(new="i < n"),  # changes nothing
-                    row._replace(context="i < n; ++i", old="i")):  # ambiguous within its context
+                    row._replace(context="i < n; ++i", old="i"),  # ambiguous within its context
+                    row._replace(new="i <= n)"),  # no expression
+                    row._replace(new="")):
         try:
             rewritten([planted], text)
         except TableError:

@@ -72,6 +72,10 @@ long: setup-test ## what is too slow for every change: 10,000 random programs (L
 	$(call compile,release,--target property_test)
 	build/release/tests/property/property_test --seeds tests/property/seeds.txt --count $(LONG_PROGRAMS) --first $(LONG_FIRST)
 
+.PHONY: mutants
+mutants: setup-test ## which of the deliberate faults in tests/mutants the fast tests notice (an hour on 2 cores)
+	@python3 scripts/mutants.py --jobs $(JOBS)
+
 .PHONY: headers
 headers: setup ## compiles every header alone
 	$(call configure,dev)

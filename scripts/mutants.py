@@ -8,8 +8,9 @@
   mutants.py --pack FILE   a tar of what --run needs, to be unpacked at / of another machine
   mutants.py --self-test   checks that stale and ambiguous fragments are found
 
---only PATTERN names some of the faults (`exec-*`), --jobs N how many run at one time, --all keeps going after the
-first test that notices a fault.
+--only PATTERNS names some of the faults (`order-*,run-*`), --jobs N how many run at one time, --skip TESTS leaves
+tests out, --work FOLDER is another place than build/mutants, --all keeps going after the first test that notices a
+fault.
 
 A table (tests/mutants/*.toml) is a list of faults:
 
@@ -231,7 +232,7 @@ def copy_tree(root, to, texts):
         (to / "build/venv").symlink_to(venv.resolve())
 
 
-def build(root, work, texts, jobs):
+def build(root, work, faults, texts, jobs):
     source = work / "src"
     copy_tree(root, source, texts)
     env = dict(os.environ, CCACHE_BASEDIR=str(source), CCACHE_NOHASHDIR="1")
@@ -244,6 +245,7 @@ def build(root, work, texts, jobs):
     listing = subprocess.run(["ctest", "--test-dir", "build/release", "--show-only=json-v1"], cwd=source,
                              capture_output=True, text=True, check=True).stdout
     (work / "tests.json").write_text(json.dumps(fast_tests(json.loads(listing), source), indent=1))
+    (work / "faults.json").write_text(json.dumps(faults, indent=1))
 
 
 def fast_tests(listing, source):
@@ -274,7 +276,7 @@ def pack(work, to):
         for test in json.loads((work / "tests.json").read_text()):
             for argument in test["command"]:
                 path = pathlib.Path(argument)
-                if not path.is_absolute() or not path.is_file():
+                if not argument.startswith(str(source / "build/release")) or not path.is_file():
                     continue
                 copy = stage / argument[1:]
                 copy.parent.mkdir(parents=True, exist_ok=True)
@@ -285,7 +287,7 @@ def pack(work, to):
         place.mkdir(parents=True)
         for library in libraries:
             shutil.copy2(library, place)
-        for name in ("tests.json", "noticed.json"):
+        for name in ("tests.json", "faults.json", "noticed.json"):
             if (work / name).is_file():
                 shutil.copy2(work / name, stage / str(work)[1:])
         top = pathlib.Path(str(work)).parts[1]
@@ -369,8 +371,8 @@ def run_fault(fault, tests, noticed, work, keep_going):
     return by
 
 
-def run_all(faults, work, jobs, keep_going):
-    tests = json.loads((work / "tests.json").read_text())
+def run_all(faults, work, jobs, keep_going, skipped):
+    tests = [t for t in json.loads((work / "tests.json").read_text()) if t["name"] not in skipped]
     (work / "tmp").mkdir(exist_ok=True)
     print(f"== {len(tests)} tests without a fault", flush=True)
     for test in tests:
@@ -439,23 +441,27 @@ def main():
         parser.add_argument(f"--{mode}", action="store_true")
     parser.add_argument("--pack", metavar="FILE")
     parser.add_argument("--only", metavar="PATTERN", default="*")
+    parser.add_argument("--skip", metavar="TESTS", default="")
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
     parser.add_argument("--work", type=pathlib.Path, default=ROOT / "build/mutants")
     args = parser.parse_args()
     if args.self_test:
         return self_test()
-    faults, texts = load(ROOT)
+    work = args.work.resolve()
+    if args.run:
+        faults = [Fault(*row) for row in json.loads((work / "faults.json").read_text())]  # what was built
+    else:
+        faults, texts = load(ROOT)
     chosen = [f for f in faults if any(fnmatch.fnmatch(f.id, p) for p in args.only.split(","))]
     if args.check:
         print(f"{len(faults)} faults in {len(texts)} files")
         return 0
-    work = args.work.resolve()
     work.mkdir(parents=True, exist_ok=True)
     if not args.run and not args.pack:
-        build(ROOT, work, texts, args.jobs)
+        build(ROOT, work, faults, texts, args.jobs)
     if args.pack:
         return pack(work, args.pack)
-    return 0 if args.build else run_all(chosen, work, args.jobs, args.all)
+    return 0 if args.build else run_all(chosen, work, args.jobs, args.all, args.skip.split(","))
 
 
 if __name__ == "__main__":

@@ -10,9 +10,11 @@
 
 --only PATTERNS names some of the faults (`order-*,run-*`), --jobs N how many run at one time, --skip TESTS leaves
 tests out, --work FOLDER is another place than build/mutants, --all keeps going after the first test that notices a
-fault.
+fault, --rest leaves out the faults that were noticed when they were last run.
 
-A table (tests/mutants/*.toml) is a list of faults:
+A table (tests/mutants/*.toml) is a list of faults, after the tests that are likely to notice them:
+
+  likely = ["tl_exec", "runtime"]
 
   [[fault]]
   id = "order-forgets-readers"      # TL_MUTANT chooses it
@@ -70,7 +72,7 @@ inline bool is_mutant(MutantName name) { return active_mutant == name.hash; }
 }  // namespace tl
 """
 
-Fault = collections.namedtuple("Fault", "id file breaks old new context tests table")
+Fault = collections.namedtuple("Fault", "id file breaks old new context tests table likely")
 
 
 class TableError(Exception):
@@ -84,11 +86,11 @@ def read_tables(root):
     faults, bad = [], []
     for path in sorted((root / TABLES).glob("*.toml")):
         try:
-            rows = tomllib.loads(path.read_text(encoding="utf-8")).get("fault", [])
+            table = tomllib.loads(path.read_text(encoding="utf-8"))
         except tomllib.TOMLDecodeError as e:
             bad.append(f"{path.name}: {e}")
             continue
-        for number, row in enumerate(rows, 1):
+        for number, row in enumerate(table.get("fault", []), 1):
             missing = [k for k in ("id", "file", "breaks", "from", "to") if k not in row]
             extra = set(row) - {"id", "file", "breaks", "from", "to", "in", "tests"}
             if missing or extra:
@@ -96,7 +98,8 @@ def read_tables(root):
                 bad.append(f"{path.name}: {name}: missing {missing}, unknown {sorted(extra)}")
                 continue
             faults.append(Fault(row["id"], row["file"], row["breaks"], row["from"], row["to"],
-                                row.get("in", row["from"]), tuple(row.get("tests", ())), path.stem))
+                                row.get("in", row["from"]), tuple(row.get("tests", ())), path.stem,
+                                tuple(table.get("likely", ()))))
     for name, count in collections.Counter(f.id for f in faults).items():
         if count > 1:
             bad.append(f"{name}: {count} faults of this name")
@@ -140,7 +143,8 @@ def slip_in(fragment):
     ends = re.search(r"(\|\||&&|[?:,=<&|+*/-])\s*$", fragment)
     if ends and not fragment.rstrip().endswith(("++", "--")):
         return f"it ends with {ends[1]!r}"
-    if fragment.lstrip().startswith(("if ", "for ", "while ", "return ")) and not fragment.rstrip().endswith((";", "}")):
+    is_control = fragment.lstrip().startswith(("if ", "for ", "while ", "return "))
+    if is_control and not fragment.rstrip().endswith((";", "}")):
         return "a statement without its end"
     if re.match(r"\s*(const|auto|u64|i64|int)\s", fragment):
         return "a declaration"
@@ -241,7 +245,8 @@ def build(root, work, faults, texts, jobs):
     if not (source / "build/release/build.ninja").is_file():
         subprocess.run(["cmake", "--preset", "release", "-Wno-dev"], cwd=source, env=env, check=True,
                        stdout=subprocess.DEVNULL)
-    subprocess.run(["cmake", "--build", "build/release", "-j", str(jobs), "--", "-k", "0"], cwd=source, env=env, check=True)
+    subprocess.run(["cmake", "--build", "build/release", "-j", str(jobs), "--", "-k", "0"], cwd=source,
+                   env=env, check=True)
     listing = subprocess.run(["ctest", "--test-dir", "build/release", "--show-only=json-v1"], cwd=source,
                              capture_output=True, text=True, check=True).stdout
     (work / "tests.json").write_text(json.dumps(fast_tests(json.loads(listing), source), indent=1))
@@ -349,13 +354,15 @@ def what_failed(text, code):
 
 
 def order_tests(fault, tests, noticed):
-    """Most likely first: what noticed it before, what its row names, what lies beside it, then the quickest."""
+    """Most likely first: what noticed it before, what its row names, what lies beside it, what its table names, then the
+    quickest."""
     folder = "tl_" + "_".join(pathlib.PurePath(fault.file).parts[1:3] if fault.file.startswith("tl/backend")
                               else pathlib.PurePath(fault.file).parts[1:2])
 
     def rank(test):
         name = test["name"]
-        return (name != noticed.get(fault.id), name not in fault.tests, name != folder, test["seconds"])
+        likely = fault.likely.index(name) if name in fault.likely else len(fault.likely)
+        return (name != noticed.get(fault.id), name not in fault.tests, name != folder, likely, test["seconds"])
 
     return sorted(tests, key=rank)
 
@@ -363,7 +370,7 @@ def order_tests(fault, tests, noticed):
 def run_fault(fault, tests, noticed, work, keep_going):
     by = []
     for test in order_tests(fault, tests, noticed):
-        passed, _, what = run_test(test, fault.id, work, 30 + 5 * test["seconds"])
+        passed, _, what = run_test(test, fault.id, work, 20 + 4 * test["seconds"])
         if not passed:
             by.append((test["name"], what))
             if not keep_going:
@@ -410,7 +417,7 @@ def run_all(faults, work, jobs, keep_going, skipped):
 
 
 def self_test():
-    row = Fault("a", "tl/x.cpp", "", "i < n", "i <= n", "i < n", (), "t")
+    row = Fault("a", "tl/x.cpp", "", "i < n", "i <= n", "i < n", (), "t", ())
     text = "for (int i = 0; i < n; ++i) f(i);\nint k = i > n;\n"
     assert '(tl::is_mutant("a") ? (i <= n) : (i < n))' in rewritten([row], text)
     call = row._replace(id="b", old="f(i);", new="", context="f(i);")
@@ -437,7 +444,7 @@ def self_test():
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
-    for mode in ("check", "build", "run", "self-test", "all"):
+    for mode in ("check", "build", "run", "self-test", "all", "rest"):
         parser.add_argument(f"--{mode}", action="store_true")
     parser.add_argument("--pack", metavar="FILE")
     parser.add_argument("--only", metavar="PATTERN", default="*")
@@ -461,6 +468,9 @@ def main():
         build(ROOT, work, faults, texts, args.jobs)
     if args.pack:
         return pack(work, args.pack)
+    if args.rest and (work / "noticed.json").is_file():
+        noticed = json.loads((work / "noticed.json").read_text())
+        chosen = [f for f in chosen if f.id not in noticed]
     return 0 if args.build else run_all(chosen, work, args.jobs, args.all, args.skip.split(","))
 
 

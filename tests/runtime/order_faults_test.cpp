@@ -3,6 +3,7 @@
 #include <functional>
 
 #include "tests/runtime/machine.h"
+#include "tests/runtime/test_ops.h"
 
 namespace tl {
 namespace {
@@ -99,6 +100,22 @@ TEST(FaultsOrder, ASlotWasReadInPartAndThenReused) {
       const Tensor next = softmax(m, scaled(m, rows(m, base, 200, 400), 4));
       const Tensor small = cumsum(m, rows(m, next, 0, 50));
       sums.push_back(m.sum_of(m.op(op_add, {part, small})));
+    }
+    return sums;
+  });
+}
+
+TEST(FaultsOrder, ASecondOutputWasWrittenOverWhileItWasRead) {
+  expect_same_bits([](Machine& m) {
+    const Tensor base = m.noise({300, kCols}, 9);
+    std::vector<std::string> sums;
+    for (const i64 n : {i64{300}, i64{100}}) {
+      const auto both =
+          must(m.executor->apply_all(op_divide_test, {{rows(m, base, 0, n)}}, Attrs().with_float(0.01)));
+      const Tensor read = m.op(op_cumsum, {both[1]}, Attrs().with_int(1));
+      // As large as the second output, whose memory is free from here on.
+      const Tensor next = cumsum(m, softmax(m, scaled(m, rows(m, base, 0, n), 4)));
+      sums.push_back(m.sum_of(m.op(op_add, {m.op(op_add, {next, read}), both[0]})));
     }
     return sums;
   });

@@ -5,6 +5,7 @@
 
 #include "tests/runtime/machine.h"
 #include "tests/runtime/test_ops.h"
+#include "tl/base/fail_point.h"
 
 namespace tl {
 namespace {
@@ -192,6 +193,16 @@ TEST_P(Values, RowsAreAppendedInPlace) {
   EXPECT_EQ(m.read(cache), (Doubles{0, 0, 1, -1, 2, -2, 3, -3, 4, -4}));
 }
 
+TEST_P(Values, RowsAppendedToWhatIsOnItsWayHaveRoom) {
+  const Tensor x = m.f32({1, 2}, {1, 2}), more = m.noise({1 << 20, 2}, 3);
+  const auto sums = [&](const Tensor& of) {
+    return m.op(op_sum, {of}, Attrs().with_ints({0}).with_bool(false));
+  };
+  // Nobody holds what is between.
+  const Tensor grown = sums(append(append(x, row(3, 4)), more));
+  EXPECT_EQ(m.read(grown), m.read(sums(m.op(op_concat, {x, row(3, 4), more}, Attrs().with_int(0)))));
+}
+
 TEST_P(Values, AForkCopiesOnceAndThenGrowsInPlace) {
   Tensor a = must(m.executor->reserved(DType::F32, {2}, 1000));
   for (int i = 0; i < 4; ++i) a = append(a, row(1, 1));
@@ -320,6 +331,21 @@ TEST(KeptConversions, AreMadeOnce) {
   EXPECT_GE(with, 256 * 128 * 4);
 }
 
+TEST(KeptConversions, ThatFailedAreMadeAgain) {
+  Machine m = Machine::cpu(2);
+  const Tensor turned = m.op(op_transpose, {m.noise({256, 128}, 1)}, Attrs().with_int(0).with_int(1));
+  must(m.executor->wait(turned));
+  const Tensor ones = m.f32({256}, std::vector<float>(256, 1));
+  const auto look = [&] {
+    return m.executor->read(m.op(op_rms_norm, {turned, ones}, Attrs().with_float(1e-5)));
+  };
+  ASSERT_TRUE(look().ok());
+  ASSERT_TRUE(set_fail_points("op:contiguous:1").ok());
+  EXPECT_FALSE(look().ok()) << "the one that would be kept";
+  ASSERT_TRUE(set_fail_points("").ok());
+  for (int i = 0; i < 3; ++i) EXPECT_TRUE(look().ok());
+}
+
 TEST(KeptConversions, GoWithTheirTensor) {
   Machine m = Machine::cpu(2);
   const i64 before = KeptConversions::total_bytes();
@@ -368,6 +394,32 @@ TEST(KeptConversions, AreOfTheContentThatIsThere) {
   EXPECT_EQ(address(weight), at) << "written over in place";
   const Tensor copy = m.op(op_contiguous, {weight});
   for (int i = 0; i < 3; ++i) EXPECT_EQ(look(weight), look(copy)) << "a conversion of what was there before";
+}
+
+TEST(KeptConversions, OfWhatIsWrittenOverInTheSameRunAreNotTaken) {
+  Machine m = Machine::cpu(2);
+  Tensor weight = m.noise({256, 128}, 1);
+  const Tensor copy = m.op(op_contiguous, {weight}), ones = m.f32({256}, std::vector<float>(256, 1));
+  const auto look = [&](const Tensor& of) {
+    const Tensor turned = m.op(op_transpose, {of}, Attrs().with_int(0).with_int(1));
+    return m.read(m.op(op_rms_norm, {turned, ones}, Attrs().with_float(1e-5)));
+  };
+  for (int i = 0; i < 3; ++i) look(weight);
+  weight = m.op(op_put_test, {weight, m.f32({1}, {100})}, Attrs().with_int(0));
+  EXPECT_EQ(look(weight), look(m.op(op_put_test, {copy, m.f32({1}, {100})}, Attrs().with_int(0))));
+}
+
+TEST(KeptConversions, OneInputIsConvertedInTwoWays) {
+  Machine m = Machine::cpu(2);
+  const std::vector<std::byte> zeros(32 * 2 * 34);  // blocks of 32 in 34 bytes
+  const Tensor weight = must(m.executor->from_host({DType::Q8_0, {32, 64}}, zeros));
+  const Tensor part =
+      m.op(op_index, {m.noise({8, 80}, 2)}, Attrs().with_ints({0, 8, 1, 0, 16, 64, 1, 0}));  // rows lie apart
+  const Tensor product = m.op(op_linear, {part, weight});
+  const Tensor changed = m.op(op_put_test, {part, m.f32({1}, {0})}, Attrs().with_int(0));
+  must(m.executor->flush());
+  EXPECT_EQ(m.read(product), Doubles(8 * 32, 0));
+  EXPECT_EQ(m.read(changed), m.read(part));
 }
 
 TEST(KeptConversions, AreSharedByThreads) {

@@ -65,6 +65,18 @@ TEST_F(Traced, GivesWhatItsInputsAndIntsSay) {
   }
 }
 
+TEST_F(Traced, MemoryOfTheOnlyTemporaryGrowsWithIt) {
+  const Tensor x = floats({2, 3}, 1);
+  const SourceRef in = trace.add_input(x);
+  const SourceRef weights = add(op_softmax, {x}, {in}, Attrs().with_int(-1));
+  trace.add_output(add(op_sum, {recorded}, {weights}, Attrs().with_ints({}).with_bool(false)));
+  trace.finish();
+  for (const i64 rows : {2, 1, 500000, 3, 900000}) {
+    ASSERT_TRUE(replay({floats({rows, 4}, 1)}));
+    EXPECT_EQ(first(), static_cast<float>(rows));
+  }
+}
+
 TEST_F(Traced, WhatDoesNotFitIsGivenBackWhole) {
   const Tensor x = floats({2}, 1), y = floats({2, 2}, 1);
   const SourceRef a = trace.add_input(x), b = trace.add_input(y);

@@ -1,5 +1,6 @@
 // Attention written out runs as one step, and no bit tells.
 #include <limits>
+#include <functional>
 #include <random>
 
 #include "tests/runtime/machine.h"
@@ -220,10 +221,16 @@ TEST(AttentionFusion, KnowsPermutationsAndAxesApart) {
     Machine m = Machine::cpu(2, {.fuse = fuse});
     Composer c{m};
     std::vector<std::string> sums;
+    // Scores and weights that somebody holds are not fused: they are gone when the product is looked at.
+    const auto look = [&](const std::function<Tensor()>& product) {
+      const Tensor made = product();
+      sums.push_back(m.sum_of(made));
+    };
     for (const i64 axis : {-1, 1, 2, 0}) {
       const Tensor q = c.made({4, 4, 4}, 1), k = c.made({4, 4, 4}, 2), v = c.made({4, 4, 4}, 3);
-      sums.push_back(m.sum_of(
-          m.op(op_matmul, {m.op(op_softmax, {m.op(op_matmul, {q, k})}, Attrs().with_int(axis)), v})));
+      look([&] {
+        return m.op(op_matmul, {m.op(op_softmax, {m.op(op_matmul, {q, k})}, Attrs().with_int(axis)), v});
+      });
     }
     const Sizes s{4, 4, 2, 2, 4};
     for (const std::vector<i64>& k_axes :
@@ -233,24 +240,45 @@ TEST(AttentionFusion, KnowsPermutationsAndAxesApart) {
           return m.op(op_permute, {x}, Attrs().with_ints(axes));
         };
         const Tensor q = c.made({4, 4, 4}, 1), k = c.made({4, 2, 4}, 2), v = c.made({4, 2, 4}, 3);
-        const Tensor weights = m.op(op_softmax, {m.op(op_matmul, {q, permuted(c.repeated(k, s), k_axes)})},
-                                    Attrs().with_int(-1));
-        sums.push_back(m.sum_of(m.op(op_matmul, {weights, permuted(c.repeated(v, s), v_axes)})));
+        look([&] {
+          const Tensor scores = m.op(op_matmul, {q, permuted(c.repeated(k, s), k_axes)});
+          const Tensor weights = m.op(op_softmax, {scores}, Attrs().with_int(-1));
+          return m.op(op_matmul, {weights, permuted(c.repeated(v, s), v_axes)});
+        });
       }
     }
     // A reshape that does not merge groups with their heads.
     for (const i64 first : {4, 8}) {
       const Tensor k = c.made({4, 2, 1, 4}, 2), q = c.made({4, 4, 4}, 1);
-      const Tensor wide = m.op(op_broadcast_to, {k}, Attrs().with_ints({4, 2, 2, 4}));
-      const Tensor mixed =
-          m.op(op_permute, {m.reshape(wide, {first, 16 / first, 4})}, Attrs().with_ints({1, 2, 0}));
-      const Tensor weights = m.op(
-          op_softmax,
-          {m.op(
-              op_matmul,
-              {m.op(op_broadcast_to, {c.made({1, 4, 4}, 5)}, Attrs().with_ints({16 / first, 4, 4})), mixed})},
-          Attrs().with_int(-1));
-      sums.push_back(m.sum_of(m.op(op_matmul, {weights, c.made({16 / first, first, 4}, 6)})));
+      look([&] {
+        const Tensor wide = m.op(op_broadcast_to, {k}, Attrs().with_ints({4, 2, 2, 4}));
+        const Tensor mixed =
+            m.op(op_permute, {m.reshape(wide, {first, 16 / first, 4})}, Attrs().with_ints({1, 2, 0}));
+        const Tensor queries =
+            m.op(op_broadcast_to, {c.made({1, 4, 4}, 5)}, Attrs().with_ints({16 / first, 4, 4}));
+        const Tensor weights =
+            m.op(op_softmax, {m.op(op_matmul, {queries, mixed})}, Attrs().with_int(-1));
+        return m.op(op_matmul, {weights, c.made({16 / first, first, 4}, 6)});
+      });
+    }
+    return sums;
+  };
+  EXPECT_EQ(run(true), run(false));
+}
+
+// Scores of one head that a mask repeats for all are not those that the fused form would compute.
+TEST(AttentionFusion, KnowsScoresThatAMaskRepeats) {
+  const auto run = [](bool fuse) {
+    Machine m = Machine::cpu(2, {.fuse = fuse});
+    Composer c{m};
+    std::vector<std::string> sums;
+    for (const i64 heads : {4, 1, 4}) {
+      const Tensor mixed = [&] {
+        const Tensor scores = m.op(op_matmul, {c.made({heads, 5, 8}, 1), c.made({heads, 8, 7}, 2)});
+        const Tensor masked = m.op(op_add, {scores, c.made({4, 5, 7}, 3)});
+        return m.op(op_matmul, {m.op(op_softmax, {masked}, Attrs().with_int(-1)), c.made({4, 7, 6}, 4)});
+      }();
+      sums.push_back(m.sum_of(mixed));
     }
     return sums;
   };

@@ -157,6 +157,20 @@ TEST_F(Traced, AReplayWithoutMemoryLeavesNothingBehind) {
   EXPECT_EQ(first(1), -1);
 }
 
+TEST_F(Traced, RowsOfAReplayThatFailedAreAppendedInPlaceLater) {
+  const Tensor cache = *executor->reserved(DType::F32, {2}, 100), row = floats({1, 2}, 1);
+  const SourceRef in = trace.add_input(cache), more = trace.add_input(row);
+  const SourceRef longer = add(op_append_rows, {cache, row}, {in, more});
+  trace.add_output(longer);
+  trace.add_output(add(op_exp, {recorded}, {longer}));
+  trace.finish();
+  ASSERT_TRUE(set_fail_points("alloc:1").ok());
+  EXPECT_FALSE(replay({cache, row}));
+  ASSERT_TRUE(set_fail_points("").ok());
+  ASSERT_TRUE(replay({cache, row}));
+  EXPECT_EQ(outputs[0]->value.buffer, cache->value.buffer) << "the rows are still taken";
+}
+
 TEST_F(Traced, RandomNumbersOfAReplayThatDoesNotFitAreNotDrawn) {
   const Tensor x = floats({2}, 1);
   const SourceRef in = trace.add_input(x);

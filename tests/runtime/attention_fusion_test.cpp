@@ -1,6 +1,6 @@
 // Attention written out runs as one step, and no bit tells.
-#include <limits>
 #include <functional>
+#include <limits>
 #include <random>
 
 #include "tests/runtime/machine.h"
@@ -256,8 +256,7 @@ TEST(AttentionFusion, KnowsPermutationsAndAxesApart) {
             m.op(op_permute, {m.reshape(wide, {first, 16 / first, 4})}, Attrs().with_ints({1, 2, 0}));
         const Tensor queries =
             m.op(op_broadcast_to, {c.made({1, 4, 4}, 5)}, Attrs().with_ints({16 / first, 4, 4}));
-        const Tensor weights =
-            m.op(op_softmax, {m.op(op_matmul, {queries, mixed})}, Attrs().with_int(-1));
+        const Tensor weights = m.op(op_softmax, {m.op(op_matmul, {queries, mixed})}, Attrs().with_int(-1));
         return m.op(op_matmul, {weights, c.made({16 / first, first, 4}, 6)});
       });
     }

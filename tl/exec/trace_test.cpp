@@ -77,6 +77,25 @@ TEST_F(Traced, MemoryOfTheOnlyTemporaryGrowsWithIt) {
   }
 }
 
+TEST_F(Traced, APlanThatWasForgottenIsMadeAgain) {
+  const Tensor x = floats({4}, 1);
+  const SourceRef in = trace.add_input(x);
+  const SourceRef sum = add(op_sum, {x}, {in}, Attrs().with_ints({}).with_bool(false));
+  trace.add_output(add(op_sqrt, {recorded}, {sum}));
+  trace.finish();
+  ASSERT_TRUE(replay({x}));
+  for (int i = 0; i < 1200; ++i) {  // more than plans are kept, none like another
+    Tensor y = x;
+    for (int bit = 0; bit < 11; ++bit) {
+      y = *executor->apply((i >> bit & 1) != 0 ? op_sum : op_max, {y},
+                           Attrs().with_ints({0}).with_bool(true));
+    }
+    ASSERT_TRUE(executor->wait(y).ok());
+  }
+  ASSERT_TRUE(replay({floats({4}, 4)}));
+  EXPECT_EQ(first(), 4);
+}
+
 TEST_F(Traced, WhatDoesNotFitIsGivenBackWhole) {
   const Tensor x = floats({2}, 1), y = floats({2, 2}, 1);
   const SourceRef a = trace.add_input(x), b = trace.add_input(y);

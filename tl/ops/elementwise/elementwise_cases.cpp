@@ -166,6 +166,9 @@ std::vector<OpCase> written_rows(ScalarCode code) {
     case ScalarCode::div:
       return {{.name = "toward zero", .in = {whole, In::constant(DType::I64, 2)}, .want = {-3, -1, 1, 3}},
               {.name = "by zero", .in = {whole, In::constant(DType::I64, 0)}, .fails = "division by zero"},
+              {.name = "the lowest by -1 wraps",
+               .in = {int64({2}).values({-0x1p63, 5}), In::constant(DType::I64, -1)},
+               .want = {-0x1p63, -5}},
               {.name = "floats by zero",
                .in = {numbers, In::constant(DType::F32, 0)},
                .want = {-kInf, -kInf, kInf, kInf}}};

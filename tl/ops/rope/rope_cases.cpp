@@ -38,6 +38,7 @@ const OpCases cases_rope =
                 {.name = "broadcast positions", .in = {f32({3, 4, 2, 16}), int64({3, 1})}},
                 {.name = "far away",
                  .in = {f32({4, 1, 64}), int64({4}).values({1000000, 123456789, -5, -2000000})}},
+                {.name = "farther away", .in = {f32({2, 1, 8}), int64({2}).values({1e13, -7e14})}},
                 {.name = "base, scale and part of the row",
                  .in = {f32({5, 2, 64}), int64({5})},
                  .attrs = "base: 500000, scale: 0.25, dims: 32"},

@@ -75,7 +75,8 @@ Result<Value> int_operator(Operator op, i64 a, i64 b) {
     case Operator::Div:
     case Operator::Mod:
       if (b == 0) return fail(Code::BadProgram, "division by zero");
-      if (b == -1) return op == Operator::Mod ? Value(i64{0}) : int_operator(Operator::Sub, 0, a);
+      if (b == -1 && op == Operator::Mod) return Value(i64{0});
+      if (b == -1 && __builtin_sub_overflow(i64{0}, a, &result)) return overflow(op, a, b);
       return Value(op == Operator::Div ? a / b : a % b);
     case Operator::Pow:
       return int_power(a, b);

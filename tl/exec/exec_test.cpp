@@ -84,6 +84,16 @@ TEST_F(Exec, ChainsOfElementwiseOpsAreOnePass) {
   EXPECT_EQ(groups[2].inputs.size(), 2u) << "what the pass reads, each once";
 }
 
+TEST_F(Exec, WhatIsRepeatedForOthersIsComputedOnce) {
+  const Tensor row = floats({1, 4}), wide = floats({3, 4});
+  const Tensor repeated = op(op_add, {op(op_mul, {row, row}), wide});
+  const Tensor whole = op(op_add, {op(op_mul, {wide, wide}), wide});
+  EXPECT_FALSE(find_fused_groups(snapshot(repeated))[0].absorbed);
+  EXPECT_TRUE(find_fused_groups(snapshot(whole))[0].absorbed);
+  EXPECT_NE(snapshot(op(op_add, {op(op_mul, {row, row}), wide})).key,
+            snapshot(op(op_add, {op(op_mul, {wide, wide}), wide})).key);
+}
+
 TEST_F(Exec, WhatSomebodyHoldsOrReadsElsewhereIsNotAbsorbed) {
   const Tensor x = floats({4}), held = op(op_mul, {x, x});
   const Tensor root = op(op_exp, {op(op_neg, {held})});

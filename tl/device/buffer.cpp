@@ -8,10 +8,10 @@ static BufferId next_id() {
 }
 
 Buffer::Buffer(Device& device, void* data, i64 bytes, Release release)
-    : id_(next_id()),
-      device_(device),
-      data_(static_cast<std::byte*>(data)),
+    : data_(static_cast<std::byte*>(data)),
       bytes_(bytes),
+      id_(next_id()),
+      device_(device),
       release_(std::move(release)) {}
 
 Buffer::~Buffer() {
@@ -21,32 +21,37 @@ Buffer::~Buffer() {
 void Buffer::note_use(Ticket ticket) {
   if (ticket.value == 0) return;  // nothing was submitted
   const std::lock_guard lock(mutex_);
-  for (Ticket& t : uses_) {
+  if (use_.value == 0) use_ = ticket;
+  if (use_.stream == ticket.stream) {
+    use_.value = std::max(use_.value, ticket.value);
+    return;
+  }
+  for (Ticket& t : more_uses_) {
     if (t.stream == ticket.stream) {
       t.value = std::max(t.value, ticket.value);
       return;
     }
   }
   // A weight that thousands of short-lived streams have read must not remember them all.
-  if (!keeps_uses) std::erase_if(uses_, [](Ticket t) { return Timelines::instance().reached(t); });
-  uses_.push_back(ticket);
+  if (!keeps_uses) std::erase_if(more_uses_, [](Ticket t) { return Timelines::instance().reached(t); });
+  more_uses_.push_back(ticket);
 }
 
 void Buffer::add_unreached(StreamId except, std::vector<Ticket>& to) const {
-  const std::lock_guard lock(mutex_);
-  for (const Ticket& t : uses_) {
+  for (const Ticket t : uses()) {
     if (t.stream != except && !Timelines::instance().reached(t)) to.push_back(t);
   }
 }
 
 std::vector<Ticket> Buffer::uses() const {
   const std::lock_guard lock(mutex_);
-  return uses_;
+  std::vector<Ticket> all(more_uses_);
+  if (use_.value != 0) all.insert(all.begin(), use_);
+  return all;
 }
 
 Ticket Buffer::last_use(StreamId stream) const {
-  const std::lock_guard lock(mutex_);
-  for (const Ticket& t : uses_) {
+  for (const Ticket t : uses()) {
     if (t.stream == stream) return t;
   }
   return {stream, 0};

@@ -51,13 +51,15 @@ class Buffer {
   std::atomic<i64> committed_bytes{0};  // of a reserved range: what counts as memory in use
 
  private:
-  BufferId id_;
-  Device& device_;
   std::byte* data_;
   i64 bytes_;
-  Release release_;
+  // One a stream: nearly every buffer is used on one only.
   mutable std::mutex mutex_;
-  std::vector<Ticket> uses_;  // one a stream
+  Ticket use_;
+  std::vector<Ticket> more_uses_;
+  BufferId id_;
+  Device& device_;
+  Release release_;
 };
 
 }  // namespace tl

@@ -96,7 +96,8 @@ struct Executor::Impl {
     std::shared_ptr<const Outcome> outcome;
   };
   std::deque<Unseen> unseen;
-  bool is_for_replay = false;  // failures of what is submitted are nobody's yet
+  std::vector<size_t> renewed;  // scratch of take_outputs
+  bool is_for_replay = false;   // failures of what is submitted are nobody's yet
   // The wait of an eager step that failed. Told when all of the run is handed over: a run that stopped half
   // way would leave inputs that are written over, and memory that nobody knows to be in use.
   Result<void> given_up;
@@ -276,16 +277,49 @@ struct Executor::Impl {
       return handed_over;
     }
     run.finish_again();
-    outputs.reserve(trace.outputs().size());
-    for (const SourceRef ref : trace.outputs()) {
-      outputs.push_back(is_leaf(ref) ? s.leaves[static_cast<size_t>(~ref)]
-                                     : constant(s.node_of(ref).type, run.value_of(ref)));
-    }
+    take_outputs(s, trace.outputs(), run, outputs);
     run.let_go();
     e.stats_.kept_conversions += run.skipped();
     // Interpreted, results that nobody looks at would not be computed: their failures are nobody's.
     ++e.stats_.replays;
     return {};
+  }
+
+  // What is written where an input lies, and what nobody but this replay holds, keeps the input's node: the
+  // tensors of a cache are many, and fresh memory for each would cost more than all else.
+  void take_outputs(Snapshot& s, const std::vector<SourceRef>& refs, const Run& run,
+                    std::vector<Tensor>& outputs) {
+    outputs.resize(refs.size());
+    renewed.clear();
+    for (size_t k = 0; k < refs.size(); ++k) {
+      const SourceRef ref = refs[k];
+      if (is_leaf(ref)) {
+        outputs[k] = s.leaves[static_cast<size_t>(~ref)];
+        continue;
+      }
+      const SnapshotItem& item = s.items[static_cast<size_t>(ref)];
+      if (item.in_place && is_leaf(item.base)) {
+        renewed.push_back(k);
+      } else {
+        outputs[k] = constant(item.node->type, run.value_of(ref));
+      }
+    }
+    while (!renewed.empty()) {
+      const size_t k = renewed.back();
+      renewed.pop_back();
+      const SnapshotItem& item = s.items[static_cast<size_t>(refs[k])];
+      const Tensor& leaf = s.leaves[static_cast<size_t>(~item.base)];
+      const bool is_ours = leaf->references.load(std::memory_order_acquire) == 1 && leaf->op == nullptr &&
+                           leaf->kept.load(std::memory_order_relaxed) == nullptr;
+      if (!is_ours) {
+        outputs[k] = constant(item.node->type, run.value_of(refs[k]));
+        continue;
+      }
+      outputs[k] =
+          leaf;  // from now on it is held twice: earlier outputs that lie there too get nodes of their own
+      leaf->type.shape = item.node->type.shape;
+      run.set_value(leaf->value, refs[k]);
+    }
   }
 
   Result<void> write_checksums(Executor& e, const Snapshot& s, const Plan& plan, const Run& run) {

@@ -64,10 +64,13 @@ Run::Run(Device& device, CommandStream& stream, Snapshot& snapshot, std::shared_
     const Step& step = plan_->steps[i];
     memory_[i].outputs.resize(step.outputs.size());
     for (int k = 0; k < step.outputs.size(); ++k) {
-      if (step.outputs[k].slot >= 0) continue;
+      const i32 slot = step.outputs[k].slot;
+      if (slot == StepOutput::kInPlace) in_place_.push_back(static_cast<i32>(i));
+      if (slot >= 0 || slot == StepOutput::kInPlace) continue;
       if (first_own_[i] < 0) first_own_[i] = static_cast<i32>(own_outputs_.size());
       own_outputs_.emplace_back(static_cast<i32>(i), k);
     }
+    if (step.may_be_kept) may_keep_.push_back(static_cast<i32>(i));
   }
   addresses_.resize(slot_bytes_.size() + s_.leaves.size() + own_outputs_.size(), nullptr);
 }
@@ -99,7 +102,9 @@ const std::shared_ptr<Buffer>& Run::buffer_of(SourceRef base) const {
 }
 
 const std::shared_ptr<Buffer>& Run::output_buffer(i32 step, int k) const {
-  const i32 slot = plan_->steps[static_cast<size_t>(step)].outputs[k].slot;
+  const Step& s = plan_->steps[static_cast<size_t>(step)];
+  const i32 slot = s.outputs[k].slot;
+  if (slot == StepOutput::kInPlace) return buffer_of(s_.items[static_cast<size_t>(s.node)].base);
   return slot >= 0 ? slots_[static_cast<size_t>(slot)] : memory_[static_cast<size_t>(step)].outputs[k];
 }
 
@@ -112,10 +117,13 @@ int Run::which_output(i32 step, i32 node) const {
 }
 
 i32 Run::number_of_output(i32 step, int k) const {
-  const auto& outputs = plan_->steps[static_cast<size_t>(step)].outputs;
+  const Step& s = plan_->steps[static_cast<size_t>(step)];
+  const auto& outputs = s.outputs;
   if (outputs[k].slot >= 0) return outputs[k].slot;
+  if (outputs[k].slot == StepOutput::kInPlace)
+    return number_of_base(s_.items[static_cast<size_t>(s.node)].base);
   i32 own = first_own_[static_cast<size_t>(step)];
-  for (int j = 0; j < k; ++j) own += outputs[j].slot < 0 ? 1 : 0;
+  for (int j = 0; j < k; ++j) own += outputs[j].slot < 0 && outputs[j].slot != StepOutput::kInPlace ? 1 : 0;
   return static_cast<i32>(slot_bytes_.size() + s_.leaves.size()) + own;
 }
 
@@ -128,9 +136,7 @@ i32 Run::number_of_base(SourceRef base) const {
 // --- memory ---
 
 Result<void> Run::allocate(i32& culprit) {
-  for (size_t i = 0; i < plan_->steps.size(); ++i) {
-    if (plan_->steps[i].may_be_kept) look_up_kept(i);
-  }
+  for (const i32 i : may_keep_) look_up_kept(static_cast<size_t>(i));
   TL_TRY_DO(allocate_slots(culprit));
   for (const auto& [i, k] : own_outputs_) {
     Result<void> done = allocate_output(static_cast<size_t>(i), k);
@@ -139,8 +145,23 @@ Result<void> Run::allocate(i32& culprit) {
     const Step& step = plan_->steps[static_cast<size_t>(i)];
     return memory_error(std::move(done).error(), step, k);
   }
+  for (const i32 i : in_place_) {
+    Result<void> done = commit_in_place(static_cast<size_t>(i));
+    if (done.ok()) continue;
+    culprit = i;
+    return memory_error(std::move(done).error(), plan_->steps[static_cast<size_t>(i)], 0);
+  }
   find_addresses();
   return {};
+}
+
+Result<void> Run::commit_in_place(size_t index) {
+  const Step& step = plan_->steps[index];
+  Buffer& buffer = *buffer_of(s_.items[static_cast<size_t>(step.node)].base);
+  if (!buffer.is_reserved) return {};
+  const i64 bytes = output_bytes(step, 0);
+  return buffer.committed_bytes.load(std::memory_order_relaxed) < bytes ? device_.commit(buffer, bytes)
+                                                                        : Result<void>();
 }
 
 // Names what there was no memory for.
@@ -211,14 +232,6 @@ Result<void> Run::allocate_output(size_t index, int k) {
   const Step& step = plan_->steps[index];
   std::shared_ptr<Buffer>& to = memory_[index].outputs[k];
   const i32 slot = step.outputs[k].slot;
-  if (slot == StepOutput::kInPlace) {
-    const SnapshotItem& item = s_.items[static_cast<size_t>(step.node)];
-    to = buffer_of(item.base);
-    if (!to->is_reserved) return {};
-    const i64 bytes = output_bytes(step, k);
-    return to->committed_bytes.load(std::memory_order_relaxed) < bytes ? device_.commit(*to, bytes)
-                                                                       : Result<void>();
-  }
   if (memory_[index].kept) {
     to = memory_[index].kept->value.buffer;
     return {};
@@ -311,8 +324,9 @@ void Run::add_tickets(Batch& batch) const {
     for (const Tensor& leaf : s_.leaves) add_leaf(leaf);
     for (const SnapshotItem& item : s_.items) add_item(item);
   }
-  for (size_t i = 0; i < plan_->steps.size(); ++i) {
-    if (plan_->steps[i].may_be_kept && memory_[i].kept) add_leaf(memory_[i].kept);
+  for (const i32 i : may_keep_) {
+    const Tensor& kept = memory_[static_cast<size_t>(i)].kept;
+    if (kept) add_leaf(kept);
   }
 }
 
@@ -507,21 +521,28 @@ Placement Run::value_of(i32 index) const {
     p.stream = from.stream, p.ready = from.ready, p.step = from.step, p.outcome = from.outcome;
     return p;
   }
-  const Ticket ticket = tickets_[batch_of(writer)];
-  p.stream = static_cast<u32>(ticket.stream), p.ready = ticket.value, p.step = writer, p.outcome = outcome_;
+  set_value(p, index);
   return p;
 }
 
+void Run::set_value(Placement& p, i32 index) const {
+  const SnapshotItem& item = s_.items[static_cast<size_t>(index)];
+  const i32 writer = plan_->writer_of_node[static_cast<size_t>(index)];
+  const Ticket ticket = tickets_[batch_of(writer)];
+  p.strides = item.view.strides, p.offset = item.view.offset;
+  p.stream = static_cast<u32>(ticket.stream), p.ready = ticket.value, p.step = writer, p.outcome = outcome_;
+}
+
 void Run::keep_conversions() {
-  for (size_t i = 0; i < memory_.size(); ++i) {
-    if (!memory_[i].is_to_keep) continue;
-    const Step& step = plan_->steps[i];
+  for (const i32 i : may_keep_) {
+    if (!memory_[static_cast<size_t>(i)].is_to_keep) continue;
+    const Step& step = plan_->steps[static_cast<size_t>(i)];
     const SourceRef ref = source_of(step.inputs[0]);
-    const Ticket ticket = tickets_[batch_of(static_cast<i32>(i))];
+    const Ticket ticket = tickets_[batch_of(i)];
     const TensorType type{step.outputs[0].dtype, output_shape(step, 0)};
-    Placement p{output_buffer(static_cast<i32>(i), 0), contiguous_strides(type.shape), 0};
+    Placement p{output_buffer(i, 0), contiguous_strides(type.shape), 0};
     p.stream = static_cast<u32>(ticket.stream), p.ready = ticket.value;
-    p.step = static_cast<i32>(i), p.outcome = outcome_;
+    p.step = i, p.outcome = outcome_;
     Node& leaf = const_cast<Node&>(s_.node_of(s_.base_of(ref)));
     kept_of(leaf).keep(step.op, s_.view_of(ref), constant(type, std::move(p)), output_bytes(step, 0));
   }
@@ -550,9 +571,7 @@ void Run::let_go() {
   changes_ = nullptr;
   slots_.clear();
   for (const auto& [step, k] : own_outputs_) memory_[static_cast<size_t>(step)].outputs[k].reset();
-  for (size_t i = 0; i < memory_.size(); ++i) {
-    if (plan_->steps[i].may_be_kept) memory_[i].kept = {};
-  }
+  for (const i32 i : may_keep_) memory_[static_cast<size_t>(i)].kept = {};
 }
 
 void Run::settle() {

@@ -41,13 +41,15 @@ class Run {
   void let_go();  // of the memory of this evaluation
   // Where the value of item `index` is.
   Placement value_of(i32 index) const;
+  // The same in a placement that has its memory already, of an item that is written in this run.
+  void set_value(Placement& p, i32 index) const;
   const std::shared_ptr<Outcome>& outcome() const { return outcome_; }
   i64 bytes_written(size_t batch) const { return bytes_written_[batch]; }
   u64 skipped() const { return skipped_; }  // steps whose result was kept from before
 
  private:
   struct StepMemory {
-    InlineVector<std::shared_ptr<Buffer>, kMaxOutputs> outputs;  // those that are not in slots
+    InlineVector<std::shared_ptr<Buffer>, kMaxOutputs> outputs;  // those that have memory of their own
     Tensor kept;              // a conversion that was made before: the step is skipped
     bool is_to_keep = false;  // its result stays with the leaf it was made of
   };
@@ -79,6 +81,7 @@ class Run {
   Result<void> allocate_slots(i32& culprit);
   void measure_slots();
   Result<void> allocate_output(size_t index, int k);
+  Result<void> commit_in_place(size_t index);
   void add_command(Batch& batch, size_t index, size_t number);
   void set_input(Operand& o, OperandSource& from, const StepInput& in) const;
   void set_output(Operand& o, OperandSource& from, Command& c, const Step& step, size_t index, int k) const;
@@ -108,14 +111,16 @@ class Run {
   const std::shared_ptr<const Plan> plan_;
   std::shared_ptr<Outcome> outcome_ = std::make_shared<Outcome>();
   std::vector<StepMemory> memory_;                // of every step
-  std::vector<std::pair<i32, i32>> own_outputs_;  // step and number of outputs that are not in slots
+  std::vector<std::pair<i32, i32>> own_outputs_;  // step and number of outputs with memory of their own
+  std::vector<i32> in_place_;                     // steps that write into memory that is there
+  std::vector<i32> may_keep_;                     // steps whose result may be kept
   std::vector<i64> slot_bytes_;
   std::vector<i32> largest_;  // step that decides a slot's size
   u64 skipped_ = 0;
   bool has_new_sizes_ = true, reuses_batches_ = false;
 
   std::vector<std::byte*> addresses_;  // of bases
-  std::vector<i32> first_own_;         // of a step's outputs, in own_outputs_; -1: all are in slots
+  std::vector<i32> first_own_;         // of a step's outputs, in own_outputs_; -1: it has none there
 
   // Of runs that are kept.
   static constexpr size_t kRecent = 8;
@@ -125,9 +130,11 @@ class Run {
   std::vector<std::shared_ptr<BatchHome>> homes_;    // one a batch
   std::vector<std::vector<OperandSource>> sources_;  // of the operands of each batch
   std::vector<Index> by_base_;                       // operands of each batch, by base
+  std::vector<std::vector<i32>> moving_bases_;       // of each batch: those whose address may change
   std::vector<u64> changed_at_;                      // evaluation in which a step last changed
   std::array<std::vector<i32>, kRecent> recent_;     // steps that changed in the last evaluations
   Index computes_item_, reads_item_, reads_leaf_;    // steps
+  std::vector<i32> varying_leaves_;
   std::vector<i32> reads_varying_;  // steps that read a leaf that varies, or a conversion that may be kept
   std::vector<i32> always_;         // steps that are told a number, or may be kept
 

@@ -28,7 +28,9 @@ void Run::index_steps(const RunChanges& changes) {
   for (auto& home : homes_) home = std::make_shared<BatchHome>();
   sources_.resize(plan_->batch_ends.size());
   by_base_.resize(plan_->batch_ends.size());
+  moving_bases_.resize(plan_->batch_ends.size());
   changed_at_.assign(plan_->steps.size(), count_);
+  varying_leaves_.assign(changes.varying_leaves.begin(), changes.varying_leaves.end());
   std::vector<u8> varies(s_.leaves.size(), 0);
   for (const i32 leaf : changes.varying_leaves) varies[static_cast<size_t>(leaf)] = 1;
   std::vector<std::vector<i32>> computes(s_.items.size()), reads(s_.items.size()),
@@ -93,12 +95,21 @@ void Run::index_operands(size_t index) {
   }
   by_base_[index] = {};
   by_base_[index].add(operands);
+  moving_bases_[index].clear();
+  const size_t first_leaf = slot_bytes_.size(), first_own = first_leaf + s_.leaves.size();
+  const auto add = [&](size_t base) {
+    if (!operands[base].empty()) moving_bases_[index].push_back(static_cast<i32>(base));
+  };
+  for (size_t base = 0; base < first_leaf; ++base) add(base);
+  for (const i32 leaf : varying_leaves_) add(first_leaf + static_cast<size_t>(leaf));
+  for (size_t base = first_own; base < operands.size(); ++base) add(base);
 }
 
 // Gives a batch of an earlier run this run's addresses.
 void Run::set_addresses(Batch& batch, size_t index) {
   const std::vector<OperandSource>& sources = sources_[index];
-  for (size_t base = 0; base < addresses_.size(); ++base) {
+  for (const i32 moving : moving_bases_[index]) {
+    const size_t base = static_cast<size_t>(moving);
     if (batch.addresses[base] == addresses_[base]) continue;
     batch.addresses[base] = addresses_[base];
     for (const i32 k : by_base_[index].of(base)) {

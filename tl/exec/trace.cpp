@@ -1,6 +1,7 @@
 #include "tl/exec/trace.h"
 
 #include <algorithm>
+#include <array>
 #include <bit>
 
 #include "tl/device/kernel.h"
@@ -196,13 +197,23 @@ Trace::Fit Trace::update_all(Recorder& recorder, std::vector<Tensor>& inputs, st
     if (leaves_[static_cast<size_t>(i)].kind != Leaf::Kind::Input) continue;
     if (!update_leaf(static_cast<size_t>(i), inputs[next_input++])) return Fit::Types;
   }
+  size_t ahead = 0;
+  const auto fetch_ahead = [&] {
+    if (ahead < changed_before_.size()) fetch(static_cast<size_t>(changed_before_[ahead++]));
+  };
+  for (int k = 0; k < kFetchedAhead; ++k) fetch_ahead();
+  changed_now_.clear();
   for (size_t i = 0; i < items_.size(); ++i) {
     const Item& item = items_[i];
     if (item.reads_ints && !make_leaves_of(i, given)) return Fit::Types;
     if (!compute_ints(static_cast<size_t>(item.ints), given)) return Fit::Types;
     if (!check_guards(static_cast<size_t>(item.guards))) return Fit::Guard;
     if (!update_item(i, recorder)) return Fit::Types;
+    if (item_changed_[i] == 0) continue;
+    changed_now_.push_back(static_cast<i32>(i));
+    fetch_ahead();
   }
+  changed_now_.swap(changed_before_);
   for (const i32 i : varying_leaves_) {  // literals that no item reads
     const size_t number = static_cast<size_t>(i);
     if (leaves_[number].kind == Leaf::Kind::Literal && !made_[number] && !make_leaf(number, given))
@@ -210,6 +221,16 @@ Trace::Fit Trace::update_all(Recorder& recorder, std::vector<Tensor>& inputs, st
   }
   if (!compute_ints(ints_.size(), given)) return Fit::Types;
   return check_guards(guards_.size()) ? Fit::Fits : Fit::Guard;
+}
+
+// What changed in the last replay most likely changes in this one: the processor may bring it while it is at
+// work on what comes before.
+void Trace::fetch(size_t index) const {
+  const auto lines = [](const void* from, size_t bytes) {
+    for (size_t at = 0; at < bytes; at += 64) __builtin_prefetch(static_cast<const char*>(from) + at, 1);
+  };
+  lines(&snapshot_.items[index], sizeof(SnapshotItem));
+  lines(snapshot_.items[index].node, offsetof(Node, inputs));
 }
 
 // Takes the tensor if it fits.
@@ -366,9 +387,10 @@ bool Trace::infer(Node& node, const SnapshotItem& item) const {
     node.type = (*snapshot_.node_of(item.inputs[0]).output_types)[static_cast<int>(node.attrs.int_at(0))];
     return true;
   }
-  InlineVector<TensorType, kMaxInputs> types;
-  for (const SourceRef in : item.inputs) types.push_back(snapshot_.node_of(in).type);
-  const InferContext context(types, node.attrs);
+  std::array<const TensorType*, kMaxInputs> types;
+  for (int k = 0; k < item.inputs.size(); ++k)
+    types[static_cast<size_t>(k)] = &snapshot_.node_of(item.inputs[k]).type;
+  const InferContext context(std::span(types.data(), static_cast<size_t>(item.inputs.size())), node.attrs);
   if (node.op->infer_outputs != nullptr) {
     Result<OutputTypes> all = node.op->infer_outputs(context);
     if (!all.ok()) return false;

@@ -128,6 +128,7 @@ class Trace {
     return dirty[static_cast<size_t>(is_leaf(ref) ? ~ref : ref)] != 0;
   }
   bool update_leaf(size_t number, Tensor& tensor);
+  void fetch(size_t index) const;
   bool make_leaf(size_t number, std::span<const i64> given);
   bool make_leaves_of(size_t index, std::span<const i64> given);
   bool compute_ints(size_t count, std::span<const i64> given);
@@ -159,6 +160,8 @@ class Trace {
   // What has changed in this replay: what an item computes, its type or place, a leaf's.
   std::vector<u8> item_changed_, item_dirty_, leaf_dirty_;
   std::vector<i32> varying_leaves_, in_place_items_;
+  static constexpr int kFetchedAhead = 6;
+  std::vector<i32> changed_before_, changed_now_;  // items, in order
   std::shared_ptr<const void> keep_;
   std::vector<Item> items_;
   std::vector<TraceInt> ints_;

@@ -222,10 +222,13 @@ Value Vm::build(const TracedCall& call, i32 number, std::span<const Tensor> outp
 bool Vm::replay(TracedCall& call, Value* args, Value& out) {
   if (!find_places(call, args)) return false;
   std::vector<Tensor> inputs(call.inputs.size());
-  for (size_t k = 0; k < call.inputs.size(); ++k) {
+  const auto input_at = [&](size_t k) {
     const size_t place = static_cast<size_t>(call.inputs[k]);
-    inputs[k] = found_tensors_[place] != nullptr ? *found_tensors_[place] : *tensor_of(*found_[place]);
-  }
+    return found_tensors_[place] != nullptr ? found_tensors_[place] : tensor_of(*found_[place]);
+  };
+  // The tensors of a cache are many, and seldom in the processor's caches: it may bring some at a time.
+  for (size_t k = 0; k < inputs.size(); ++k) input_at(k)->fetch();
+  for (size_t k = 0; k < inputs.size(); ++k) inputs[k] = *input_at(k);
   // What the call leaves changed is taken out of the cache: nobody else may hold what is to be written over.
   for (const CacheEffect& effect : call.effects) {
     if (effect.input >= 0)

@@ -1,6 +1,7 @@
 #include "tl/tensor/graph.h"
 
 #include <cmath>
+#include <cstddef>
 #include <utility>
 
 namespace tl {
@@ -25,6 +26,11 @@ Tensor::~Tensor() {
     delete node;
   }
   draining = false;
+}
+
+void Tensor::fetch() const {
+  const char* const node = reinterpret_cast<const char*>(node_);
+  for (size_t at = 0; at < offsetof(Node, op); at += 64) __builtin_prefetch(node + at, 1);
 }
 
 const TensorType& Tensor::type() const {

@@ -40,6 +40,8 @@ class Tensor {
   DType dtype() const { return type().dtype; }
   int rank() const { return type().rank(); }
   bool operator==(const Tensor&) const = default;  // the same node
+  // Lets the processor bring what says where the value is, for who will ask soon.
+  void fetch() const;
 
  private:
   Node* node_ = nullptr;
@@ -83,26 +85,27 @@ class KeptConversions {
   std::vector<Entry> entries_;
 };
 
+// What a replay reads of thousands of values lies together, in front.
 struct Node {
-  const OpDef* op = nullptr;  // null: a constant that was made with its value
+  std::atomic<u32> references{0};
+  NodeState state = NodeState::Pending;
+  bool is_scalar = false;     // a 0-d constant known to the host: `scalar` holds it, no buffer is needed
+  bool keeps_inputs = false;  // after evaluation too: a gradient may ask for them
+  i32 index = -1;             // scratch of whoever walks pending nodes
+  u32 mark = 0;               // scratch of whoever walks pending nodes
   TensorType type;            // of the first output, where the op has several
+  Placement value;
+  std::atomic<KeptConversions*> kept{nullptr};
+
+  const OpDef* op = nullptr;  // null: a constant that was made with its value
   Attrs attrs;
   InlineVector<Tensor, kMaxInputs> inputs;
   std::unique_ptr<OutputTypes> output_types;  // of an op with several outputs
   Span origin;                                // the program's line
   u64 sequence = 0;                           // order of recording; inputs come before their users
-  NodeState state = NodeState::Pending;
-  bool is_scalar = false;     // a 0-d constant known to the host: `scalar` holds it, no buffer is needed
-  bool keeps_inputs = false;  // after evaluation too: a gradient may ask for them
   double scalar = 0;
   i64 scalar_int = 0;
-  Placement value;
   FailurePtr failure;
-  std::atomic<KeptConversions*> kept{nullptr};
-  u32 mark = 0;    // scratch of whoever walks pending nodes
-  i32 index = -1;  // scratch of whoever walks pending nodes
-
-  std::atomic<u32> references{0};
   Recorder* recorder = nullptr;  // while pending
   Node *previous = nullptr, *next = nullptr;
 

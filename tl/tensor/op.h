@@ -26,13 +26,19 @@ enum class Backend : u8 { Reference, Cpu, Cuda };
 class InferContext {
  public:
   InferContext(std::span<const TensorType> inputs, const Attrs& attrs) : inputs_(inputs), attrs_(attrs) {}
-  int count() const { return static_cast<int>(inputs_.size()); }
-  const TensorType& input(int i) const { return inputs_[static_cast<size_t>(i)]; }
+  // Types that lie apart.
+  InferContext(std::span<const TensorType* const> apart, const Attrs& attrs) : apart_(apart), attrs_(attrs) {}
+  int count() const { return static_cast<int>(apart_.empty() ? inputs_.size() : apart_.size()); }
+  const TensorType& input(int i) const {
+    const size_t at = static_cast<size_t>(i);
+    return apart_.empty() ? inputs_[at] : *apart_[at];
+  }
   const Shape& shape(int i) const { return input(i).shape; }
   const Attrs& attrs() const { return attrs_; }
 
  private:
   std::span<const TensorType> inputs_;
+  std::span<const TensorType* const> apart_;
   const Attrs& attrs_;
 };
 

@@ -1,5 +1,7 @@
 #include "tl/ops/elementwise/fused.h"
 
+#include <cmath>
+
 namespace tl {
 
 // numbers[0] is the number of inputs; each step is one number of six bytes: code, compute, out, three
@@ -77,6 +79,59 @@ std::optional<FusedProgram> decode_program(std::span<const i64> numbers) {
     program.steps.push_back(step);
   }
   return program;
+}
+
+bool keeps_order(const FusedProgram& program, std::span<const Operand> others) {
+  int follows = 0;  // the value that follows input 0
+  const auto is_factor = [&](int value) {
+    if (value < 1 || value >= program.inputs) return false;
+    const Operand& x = others[static_cast<size_t>(value - 1)];
+    const double factor = x.data == nullptr ? load_as_double(x.dtype, &x.constant, 0) : 0;
+    return factor != 0 && std::isfinite(factor);
+  };
+  for (int i = 0; i < program.steps.size(); ++i) {
+    const FusedStep& step = program.steps[i];
+    const int arity = info(step.code).arity;
+    int place = -1, times = 0;
+    for (int k = 0; k < arity; ++k) {
+      if (step.args[static_cast<size_t>(k)] == follows) place = k, ++times;
+    }
+    if (times == 0) continue;
+    if (times > 1 || step.compute != DType::F32 || step.out != DType::F32) return false;
+    switch (step.code) {
+      case ScalarCode::neg:
+      case ScalarCode::add:
+      case ScalarCode::sub:
+      case ScalarCode::minimum:
+      case ScalarCode::maximum:
+        break;
+      case ScalarCode::mul:
+        if (!is_factor(step.args[static_cast<size_t>(1 - place)])) return false;
+        break;
+      case ScalarCode::div:
+        if (place != 0 || !is_factor(step.args[1])) return false;
+        break;
+      case ScalarCode::where:
+        if (place == 0) return false;
+        break;
+      default:
+        return false;
+    }
+    const int value = program.inputs + i;
+    for (int later = i + 1; later < program.steps.size(); ++later) {  // what it was is not read any more
+      for (int k = 0; k < info(program.steps[later].code).arity; ++k) {
+        if (program.steps[later].args[static_cast<size_t>(k)] == follows) return false;
+      }
+    }
+    follows = value;
+  }
+  return follows == program.inputs + program.steps.size() - 1;
+}
+
+void add_step_names(std::span<const i64> numbers, std::vector<std::string_view>& names) {
+  const std::optional<FusedProgram> program = decode_program(numbers);
+  if (!program) return;
+  for (const FusedStep& step : program->steps) names.push_back(info(step.code).name);
 }
 
 }  // namespace tl

@@ -43,6 +43,12 @@ class FusedBuilder {
 
 // Empty if the numbers are no program.
 std::optional<FusedProgram> decode_program(std::span<const i64> numbers);
+// Whether the result keeps or turns round the order of input 0, for whatever the others are, in float32: then
+// for an input between two numbers it lies between the results for these (or is NaN if one of them is).
+// `others`: the other inputs; factors must be constants.
+bool keeps_order(const FusedProgram& program, std::span<const Operand> others);
+// Adds the names of its steps' ops.
+void add_step_names(std::span<const i64> numbers, std::vector<std::string_view>& names);
 
 namespace ref {
 void fused(KernelCall& call);

@@ -3,6 +3,7 @@
 // softmax.
 #include <algorithm>
 #include <bit>
+#include <cmath>
 #include <limits>
 #include <type_traits>
 #include <vector>
@@ -124,24 +125,44 @@ i64 keys_with_weight(const float* weights, i64 rows, i64 keys) {
   return 0;
 }
 
-// Sum of squares: not below infinity if anything is not finite.
-float squares_of(const Operand& x, i64 at, i64 stride, i64 rows, i64 columns) {
-  F32x16 totals[4] = {splat(0.0f), splat(0.0f), splat(0.0f), splat(0.0f)};  // side by side, for speed
-  typed_rows(x, at, stride, [&](auto matrix) {
-    for (i64 r = 0; r < rows; ++r) {
-      for (i64 c = 0; c < columns; c += kLanes) {
-        const int n = static_cast<int>(std::min<i64>(kLanes, columns - c));
-        const F32x16 e = load_n(matrix.data + r * matrix.stride + c, n);
-        F32x16& total = totals[(r + c / kLanes) % 4];
-        total = mul_add(e, e, total);
+// Sums of squares of the rows of a matrix from each row to the last, for one head at a time and as far as
+// they are asked for: not below infinity if anything there is not finite.
+class SquaresBehind {
+ public:
+  explicit SquaresBehind(float* sums) : sums_(sums) {}
+  float from(i64 first, const Operand& x, i64 at, i64 stride, i64 rows, i64 columns) {
+    if (at != at_) at_ = at, low_ = rows, sums_[rows] = 0;
+    if (first >= low_) return sums_[first];
+    typed_rows(x, at, stride, [&](auto matrix) {
+      while (low_ > first) {
+        const auto* row = matrix.data + --low_ * matrix.stride;
+        F32x16 total = splat(0.0f);
+        for (i64 c = 0; c < columns; c += kLanes) {
+          const F32x16 e = load_n(row + c, static_cast<int>(std::min<i64>(kLanes, columns - c)));
+          total = mul_add(e, e, total);
+        }
+        sums_[low_] = sums_[low_ + 1] + reduce_sum(total);
       }
-    }
-  });
-  return reduce_sum((totals[0] + totals[1]) + (totals[2] + totals[3]));
-}
+    });
+    return sums_[first];
+  }
 
+ private:
+  float* sums_;
+  i64 at_ = std::numeric_limits<i64>::min(), low_ = 0;
+};
+
+struct BlockMemory {
+  float *queries, *scores, *sums, *copy;
+  SquaresBehind keys, values;
+};
+
+// Infinity if there is a NaN.
 float largest(const float* x, i64 n) {
-  return maximum(n, [&](auto v, i64 i) { return v.load(x + i); });
+  return maximum(n, [&](auto v, i64 i) {
+    const F32x16 e = v.load(x + i);
+    return select(is_nan(e), splat(std::numeric_limits<float>::infinity()), e);
+  });
 }
 
 bool has_negative_zero(const float* x, i64 n) {
@@ -153,21 +174,19 @@ bool has_negative_zero(const float* x, i64 n) {
 // The weighted sums of values; behind `keys` all weights are 0. A chain that goes on with weights of 0 and
 // finite values stays what it is, unless that is -0: what a mask hides at the end need not be added. False:
 // it must be, and the weights are not all there.
-bool mix(const MaskedAttentionShape& s, const Operand& v, const float* weights, i64 rows, i64 keys, i64 at,
-         float* sums, float* copy) {
-  const RowsOf<float> left{weights, keys};
+bool mix(const MaskedAttentionShape& s, const Operand& v, i64 rows, i64 keys, i64 at, BlockMemory& m) {
+  const RowsOf<float> left{m.scores, keys};
   if (!s.v.by_lanes && s.v.column_stride == 1) {
     HeadMatrices part = s.v;
-    part.rows = keys_with_weight(weights, rows, keys);
-    const i64 behind = at + part.rows * s.v.row_stride;
-    if (part.rows < s.keys && squares_of(v, behind, s.v.row_stride, s.keys - part.rows, s.width) <
+    part.rows = keys_with_weight(m.scores, rows, keys);
+    if (part.rows < s.keys && m.values.from(part.rows, v, at, s.v.row_stride, s.keys, s.width) <
                                   std::numeric_limits<float>::infinity()) {
-      multiply(left, rows, v, part, at, sums, s.width, copy);
-      if (!has_negative_zero(sums, rows * s.width)) return true;
+      multiply(left, rows, v, part, at, m.sums, s.width, m.copy);
+      if (!has_negative_zero(m.sums, rows * s.width)) return true;
     }
   }
   if (keys < s.keys) return false;
-  multiply(left, rows, v, s.v, at, sums, s.width, copy);
+  multiply(left, rows, v, s.v, at, m.sums, s.width, m.copy);
   return true;
 }
 
@@ -183,56 +202,42 @@ struct Sight {
   float highest;  // of what the program makes of any score behind them
 };
 
-// The greatest that the program makes of scores in the range, for keys [key, key + keys).
-float highest_of(KernelCall& call, const FusedProgram& program, const Block& block, i64 key, i64 keys,
-                 float* memory) {
-  float highest = -std::numeric_limits<float>::infinity();
-  for (const float end : {-kBound, kBound}) {
-    run_pass(call, program, block, key, keys, memory, end);
-    const float one = largest(memory, block.rows() * keys);
-    if (!(one <= highest)) highest = one;  // NaN stays
-  }
-  return highest;
-}
-
 Sight sight_of(KernelCall& call, const MaskedAttentionShape& s, const FusedProgram& program,
-               const Block& block, const float* queries, float* memory) {
+               const Block& block, BlockMemory& m) {
   const Sight all{s.keys, 0};
-  if (block.queries < kFewQueries || s.k.row_stride != 1 || s.v.by_lanes || s.v.column_stride != 1 ||
-      !keeps_order(program, std::span(call.in).subspan(3)))
+  if (block.queries < kFewQueries || s.k.row_stride != 1 || s.v.by_lanes || s.v.column_stride != 1)
     return all;
+  const int order = order_of(program, std::span(call.in).subspan(3));
+  if (order == 0) return all;
+  const float largest_score = static_cast<float>(order) * kBound;
   // The last query sees most, as a rule.
   const Block last{block.head, 1, block.query + block.queries - 1, 1};
-  float *low = memory, *high = memory + s.keys;
-  run_pass(call, program, last, 0, s.keys, low, -kBound);
-  run_pass(call, program, last, 0, s.keys, high, kBound);
-  float least = -std::numeric_limits<float>::infinity();  // that its largest can be
-  for (i64 i = 0; i < s.keys; ++i) least = std::max(least, std::min(low[i], high[i]));
+  float *low = m.scores, *high = m.scores + s.keys;
+  run_pass(call, program, last, 0, s.keys, low, -largest_score);
+  run_pass(call, program, last, 0, s.keys, high, largest_score);
+  const float least = largest(low, s.keys) - kFarBelow;
   i64 keys = s.keys;
-  while (keys > 0 && std::max(low[keys - 1], high[keys - 1]) < least - kFarBelow) --keys;
+  while (keys > 0 && high[keys - 1] < least) --keys;
   keys = (keys + kLanes - 1) / kLanes * kLanes;
   if (keys >= s.keys) return all;
 
+  const i64 hidden = s.keys - keys, at = s.k.offset(block.head);
+  const double bound =
+      static_cast<double>(squares_row(m.queries, block.rows() * s.depth)) *
+      static_cast<double>(m.keys.from(keys, call.in[1], at, s.k.column_stride, s.keys, s.depth));
+  if (!(bound < 0.9 * kBound * kBound)) return all;
   Block looked_at = block;
   const bool are_alike = std::all_of(call.in.begin() + 3, call.in.end(), [](const Operand& x) {
     return x.rank() < 3 || x.dims[x.rank() - 3] == 1 || x.strides[x.rank() - 3] == 0;
   });
   if (are_alike) looked_at.heads = 1;
-  const float highest = highest_of(call, program, looked_at, keys, s.keys - keys, memory);
-  const i64 hidden = s.k.offset(block.head) + keys * s.k.column_stride;
-  const double bound =
-      static_cast<double>(squares_row(queries, block.rows() * s.depth)) *
-      static_cast<double>(squares_of(call.in[1], hidden, s.k.column_stride, s.keys - keys, s.depth));
-  return bound < 0.9 * kBound * kBound ? Sight{keys, highest} : all;
+  run_pass(call, program, looked_at, keys, hidden, m.scores, largest_score);
+  return {keys, largest(m.scores, looked_at.rows() * hidden)};
 }
-
-struct BlockMemory {
-  float *queries, *scores, *sums, *copy;
-};
 
 // False: what lies behind the keys in sight does matter.
 bool attend_keys(KernelCall& call, const MaskedAttentionShape& s, const FusedProgram* program,
-                 const Block& block, const BlockMemory& m, const Sight& sight) {
+                 const Block& block, BlockMemory& m, const Sight& sight) {
   const i64 rows = block.rows(), keys = sight.keys;
   HeadMatrices k = s.k;
   k.columns = keys;
@@ -242,19 +247,19 @@ bool attend_keys(KernelCall& call, const MaskedAttentionShape& s, const FusedPro
     float* row = m.scores + r * keys;
     if (keys < s.keys && !(sight.highest < largest(row, keys) - kFarBelow)) return false;
     softmax_row(row, row, keys);
+    if (keys < s.keys && std::isnan(row[0])) return false;  // all are, and so are those behind
   }
-  return mix(s, call.in[2], m.scores, rows, keys, s.v.offset(block.head), m.sums, m.copy);
+  return mix(s, call.in[2], rows, keys, s.v.offset(block.head), m);
 }
 
 void attend_block(KernelCall& call, const MaskedAttentionShape& s, const FusedProgram* program,
-                  const Block& block, const BlockMemory& m) {
+                  const Block& block, BlockMemory& m) {
   const Operand& q = call.in[0];
   for (i64 h = 0; h < block.heads; ++h) {
     copy_rows(q, (block.head + h) * s.q_head_stride + block.query * q.strides[1], block.queries, q.strides[1],
               s.depth, q.strides[2], m.queries + h * block.queries * s.depth, s.depth);
   }
-  const Sight all{s.keys, 0},
-      sight = program == nullptr ? all : sight_of(call, s, *program, block, m.queries, m.scores);
+  const Sight all{s.keys, 0}, sight = program == nullptr ? all : sight_of(call, s, *program, block, m);
   if (!attend_keys(call, s, program, block, m, sight)) attend_keys(call, s, program, block, m, all);
   for (i64 h = 0; h < block.heads; ++h) {
     const i64 to = ((block.head + h) * s.queries + block.query) * s.width;
@@ -272,12 +277,18 @@ void masked_attention(KernelCall& call) {
     program = decode_program(call.attrs->ints());
     if (!program) return call.fail("no program");
   }
-  const i64 size = s.rows() * (s.depth + s.keys + s.width) + std::max(copy_size(s.k), copy_size(s.v));
-  BlockMemory m{};
-  m.queries = call.try_scratch<float>(size);
-  if (m.queries == nullptr) return;
-  m.scores = m.queries + s.rows() * s.depth, m.sums = m.scores + s.rows() * s.keys;
-  m.copy = m.sums + s.rows() * s.width;
+  const i64 size =
+      s.rows() * (s.depth + s.keys + s.width) + 2 * (s.keys + 1) + std::max(copy_size(s.k), copy_size(s.v));
+  auto* scratch = call.try_scratch<float>(size);
+  if (scratch == nullptr) return;
+  float *scores = scratch + s.rows() * s.depth, *sums = scores + s.rows() * s.keys,
+        *squares = sums + s.rows() * s.width;
+  BlockMemory m{scratch,
+                scores,
+                sums,
+                squares + 2 * (s.keys + 1),
+                SquaresBehind(squares),
+                SquaresBehind(squares + s.keys + 1)};
   for (i64 unit = call.begin; unit < call.end; ++unit) {
     const i64 query = unit % s.query_blocks * s.block_queries;
     attend_block(call, s, program ? &*program : nullptr,

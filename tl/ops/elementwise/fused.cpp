@@ -1,5 +1,6 @@
 #include "tl/ops/elementwise/fused.h"
 
+#include <algorithm>
 #include <cmath>
 
 namespace tl {
@@ -81,51 +82,55 @@ std::optional<FusedProgram> decode_program(std::span<const i64> numbers) {
   return program;
 }
 
-bool keeps_order(const FusedProgram& program, std::span<const Operand> others) {
-  int follows = 0;  // the value that follows input 0
-  const auto is_factor = [&](int value) {
-    if (value < 1 || value >= program.inputs) return false;
+int order_of(const FusedProgram& program, std::span<const Operand> others) {
+  int follows = 0, order = 1;  // the value that follows input 0, and how
+  double scale = 1;
+  const auto factor_of = [&](int value) {
+    if (value < 1 || value >= program.inputs) return 0.0;
     const Operand& x = others[static_cast<size_t>(value - 1)];
-    const double factor = x.data == nullptr ? load_as_double(x.dtype, &x.constant, 0) : 0;
-    return factor != 0 && std::isfinite(factor);
+    return x.data == nullptr ? load_as_double(x.dtype, &x.constant, 0) : 0.0;
+  };
+  const auto reads = [&](const FusedStep& step) {
+    const auto args = std::span(step.args).first(static_cast<size_t>(info(step.code).arity));
+    return std::count(args.begin(), args.end(), follows);
   };
   for (int i = 0; i < program.steps.size(); ++i) {
     const FusedStep& step = program.steps[i];
-    const int arity = info(step.code).arity;
-    int place = -1, times = 0;
-    for (int k = 0; k < arity; ++k) {
-      if (step.args[static_cast<size_t>(k)] == follows) place = k, ++times;
+    if (reads(step) == 0) continue;
+    if (reads(step) > 1 || step.compute != DType::F32 || step.out != DType::F32) return 0;
+    for (int later = i + 1; later < program.steps.size(); ++later) {
+      if (reads(program.steps[later]) > 0) return 0;
     }
-    if (times == 0) continue;
-    if (times > 1 || step.compute != DType::F32 || step.out != DType::F32) return false;
+    const bool is_first = step.args[0] == follows;
     switch (step.code) {
-      case ScalarCode::neg:
       case ScalarCode::add:
-      case ScalarCode::sub:
       case ScalarCode::minimum:
       case ScalarCode::maximum:
         break;
+      case ScalarCode::neg:
+        order = -order;
+        break;
+      case ScalarCode::sub:
+        order = is_first ? order : -order;
+        break;
       case ScalarCode::mul:
-        if (!is_factor(step.args[static_cast<size_t>(1 - place)])) return false;
+      case ScalarCode::div: {
+        double factor = factor_of(step.args[is_first ? 1 : 0]);
+        if (step.code == ScalarCode::div) factor = is_first ? 1 / factor : 0;
+        scale *= std::max(std::abs(factor), 1.0);
+        if (factor == 0 || !(scale <= 0x1p40)) return 0;  // nothing becomes infinite
+        order = factor > 0 ? order : -order;
         break;
-      case ScalarCode::div:
-        if (place != 0 || !is_factor(step.args[1])) return false;
-        break;
+      }
       case ScalarCode::where:
-        if (place == 0) return false;
+        if (is_first) return 0;
         break;
       default:
-        return false;
+        return 0;
     }
-    const int value = program.inputs + i;
-    for (int later = i + 1; later < program.steps.size(); ++later) {  // what it was is not read any more
-      for (int k = 0; k < info(program.steps[later].code).arity; ++k) {
-        if (program.steps[later].args[static_cast<size_t>(k)] == follows) return false;
-      }
-    }
-    follows = value;
+    follows = program.inputs + i;
   }
-  return follows == program.inputs + program.steps.size() - 1;
+  return follows == program.inputs + program.steps.size() - 1 ? order : 0;
 }
 
 void add_step_names(std::span<const i64> numbers, std::vector<std::string_view>& names) {

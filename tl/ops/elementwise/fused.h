@@ -43,10 +43,10 @@ class FusedBuilder {
 
 // Empty if the numbers are no program.
 std::optional<FusedProgram> decode_program(std::span<const i64> numbers);
-// Whether the result keeps or turns round the order of input 0, for whatever the others are, in float32: then
-// for an input between two numbers it lies between the results for these (or is NaN if one of them is).
-// `others`: the other inputs; factors must be constants.
-bool keeps_order(const FusedProgram& program, std::span<const Operand> others);
+// Whether the result rises (1) or falls (-1) with input 0, in float32 and for whatever the others hold; 0:
+// who knows. Then for inputs between -x and x, far from the ends of float32, it lies between the results for
+// these, and is NaN only where both are. `others`: the other inputs; factors must be constants.
+int order_of(const FusedProgram& program, std::span<const Operand> others);
 // Adds the names of its steps' ops.
 void add_step_names(std::span<const i64> numbers, std::vector<std::string_view>& names);
 

@@ -192,6 +192,8 @@ class ExitCodes(unittest.TestCase):
         program = "let a = ones([5000, 5000])\nlet b = a @ a\nprint(item(sum(b @ a)))"
         out = self.check(3, "run", "-", stdin=program, env={"TL_WAIT_TIMEOUT": "0.1"})
         self.assertRegex(out.stderr.decode(), r"<stdin>:(1:9: error: waited 0\.\d+ s: ones|2:9: error: waited 0\.\d+ s: matmul) is not done")
+        out = self.check(3, "run", "--validate", "-", stdin=program, env={"TL_WAIT_TIMEOUT": "0.1"})
+        self.assertIn("is not done (TL_WAIT_TIMEOUT)", out.stderr.decode())
         self.check(0, "run", "-", stdin="print(sum(ones([3])))", env={"TL_WAIT_TIMEOUT": "60"})
         self.check(2, "run", "-", env={"TL_WAIT_TIMEOUT": "soon"}, contains="not negative")
 

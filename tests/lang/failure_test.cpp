@@ -175,5 +175,81 @@ TEST(FailingOnPurpose, AFileIsReplacedWholeOrNotAtAll) {
   fs::remove(file);
 }
 
+// When bounds submit what nobody looks at is no business of a program's: it says the same interpreted,
+// replayed, and whatever the bounds are.
+TEST(Failures, ThatNobodyLooksAtDependedOnReplaysAndBounds) {
+  const std::string text = R"(
+fn pick(x, k) { embedding(x, tensor([k])) * 2.0 + 1.0 }
+let x = ones([3, 2])
+let kept = []
+for k in [0, 1, 2, 7, 1, 8, 1] {
+    let y = pick(x, k)
+    if k == 8 { kept.push(y) }
+    if k < 3 { print(y) }
+}
+let z = x
+for i in range(3000) { z = z + 1.0 }
+print(sum(z))
+)";
+  for (const bool replays : {false, true}) {
+    for (const int limit : {2, 100000}) {
+      RunSettings settings;
+      settings.exec.replay = replays;
+      settings.exec.fewest_traced_nodes = 1;
+      settings.exec.pending_soft_limit = settings.exec.pending_hard_limit = static_cast<size_t>(limit);
+      const Transcript got = run_text("test.tl", text, settings);
+      EXPECT_EQ(got.problems, "") << replays << " " << limit;
+      EXPECT_TRUE(got.output.ends_with("18006\n")) << got.output;
+      const Transcript asked = run_text("test.tl", text + "start(kept[0])\nprint(1)\n", settings);
+      EXPECT_NE(asked.problems.find("id 8"), std::string::npos) << replays << " " << limit << asked.problems;
+      EXPECT_TRUE(asked.output.ends_with("18006\n1\n")) << asked.output;
+      const Transcript looked = run_text("test.tl", text + "print(kept[0])\n", settings);
+      EXPECT_NE(looked.problems.find("id 8"), std::string::npos) << replays << " " << limit;
+      const Transcript joined =
+          run_text("test.tl", text + "let t = spawn(|| kept[0])\nlet r = join(t)\nprint(2)\n", settings);
+      EXPECT_NE(joined.problems.find("id 8"), std::string::npos) << replays << " " << limit;
+      EXPECT_TRUE(joined.output.ends_with("18006\n")) << joined.output;
+    }
+  }
+}
+
+TEST(Failures, NoScratchOrThreadAbortedTheProcess) {
+  const std::string text = R"(
+let x = randn([8, 32])
+print(sum(softmax(x @ x.T)) + sum(rms_norm(x, ones([32])) * 2.0 - 1.0))
+print(join(spawn(|| 7)))
+)";
+  for (const std::string point : {"scratch", "thread"}) {
+    for (int at = 1; at < 40; ++at) {
+      ASSERT_TRUE(set_fail_points(fmt::format("{}:{}", point, at)).ok());
+      const Transcript got = run_text("test.tl", text, {.threads = 2});
+      const bool failed = fail_points_hit() > 0;
+      ASSERT_TRUE(set_fail_points("").ok());
+      if (!failed) {
+        EXPECT_GT(at, 3) << point;
+        break;
+      }
+      const bool survived = point == "thread" && got.problems.empty();  // others do its work
+      const bool told =
+          got.problems.find(point == "scratch" ? "bytes of scratch" : "thread") != std::string::npos ||
+          got.problems.find("no memory for the") != std::string::npos;
+      EXPECT_TRUE(told || survived) << point << ":" << at << ": " << got.problems;
+      if (point == "scratch") {
+        EXPECT_NE(got.problems.find("error 3:"), std::string::npos) << got.problems;
+      }
+    }
+  }
+}
+
+TEST(Failures, OfAnOpInsideOfAFusedGroupDidNotHappen) {
+  const std::string text = "let x = ones([4])\nlet y = exp(x) * 2.0\nprint(tanh(y) + 1.0)\n";
+  for (const char* op : {"op:exp:1", "op:mul:1", "op:tanh:1", "op:add:1", "op:fused:1"}) {
+    ASSERT_TRUE(set_fail_points(op).ok());
+    const Transcript got = run_text("test.tl", text, "cpu");
+    ASSERT_TRUE(set_fail_points("").ok());
+    EXPECT_NE(got.problems.find("failed on purpose"), std::string::npos) << op;
+  }
+}
+
 }  // namespace
 }  // namespace tl

@@ -907,5 +907,20 @@ for n in [4, 1, 1, 1, 1, 5, 1, 1, 9, 1, 1, 1] { print(sum(step(cache, n), -1)) }
 )");
 }
 
+TEST(Replay, ListOfTheCallersTensorsAsTheFirstArgumentOfAnOp) {
+  expect_same(R"(
+fn f(xs, n) { softmax(xs) * 2.0 + n }
+fn g(xs, n) { add(xs, 1.0) * (sum(xs) + n) }
+let a = sin(arange(4) * 1.0); let b = cos(arange(4) * 1.0)
+for i in range(6) {
+    print(f([a, b], i), g([a, b], i))
+    print(f([[a, b], [b, a], [a, a]], i))
+    let xs = [a, b, a + i, b]
+    print(f(xs, i), g(xs, i))
+}
+)",
+              12);
+}
+
 }  // namespace
 }  // namespace tl

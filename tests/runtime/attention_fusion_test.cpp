@@ -1,4 +1,5 @@
 // Attention written out runs as one step, and no bit tells.
+#include <cmath>
 #include <functional>
 #include <limits>
 #include <random>
@@ -9,7 +10,9 @@
 namespace tl {
 namespace {
 
-enum class Mask { None, Bias, BiasOfHeads, BiasOfKeys, Where, Number };
+enum class Mask { None, Bias, BiasOfHeads, BiasOfKeys, Where, Number, Causal, CausalOfHeads, CausalMild };
+// What the last key or value is made of: what a mask hides may matter all the same.
+enum class Odd { None, KeyNaN, KeyInfinity, KeyHuge, ValueInfinity, ValueNaN, NegativeZeros };
 
 struct Sizes {
   i64 queries = 1, keys = 1, kv_heads = 1, group = 1, depth = 4;
@@ -21,6 +24,7 @@ struct Composer {
   Machine& m;
   DType kv_dtype = DType::F32;
   Mask mask = Mask::Bias;
+  Odd odd = Odd::None;
 
   Tensor sum(std::string_view spec, const Tensor& a, const Tensor& b) {
     const ApplyOp apply = [this](const OpDef& op, std::span<const Tensor> in, Attrs attrs) {
@@ -57,10 +61,37 @@ struct Composer {
         const Tensor keep = m.op(op_greater, {made({n, t}, seed), number(-0.2)});
         return m.op(op_where, {keep, m.op(op_div, {x, number(3.0)}), number(-1e30)});
       }
+      case Mask::Causal:
+      case Mask::CausalOfHeads:
+      case Mask::CausalMild: {
+        const double hidden = mask == Mask::CausalMild ? -50 : seed % 2 == 0 ? -1e30 : -INFINITY;
+        std::vector<float> bias(static_cast<size_t>(n * t), 0.0f);
+        for (i64 i = 0; i < n; ++i) {
+          for (i64 j = std::max<i64>(0, t - n + i + 1); j < t; ++j)
+            bias[static_cast<size_t>(i * t + j)] = static_cast<float>(hidden);
+        }
+        Tensor b = must(m.executor->from_host({DType::F32, {n, t}}, std::as_bytes(std::span(bias))));
+        if (mask == Mask::CausalOfHeads) b = m.op(op_add, {b, made({s.heads(), 1, 1}, seed)});
+        must(m.executor->wait(b));
+        return m.op(op_add, {m.op(op_mul, {x, number(-0.125)}), b});
+      }
       case Mask::Number:
         return m.op(op_mul, {m.op(op_tanh, {m.op(op_div, {x, number(2.0)})}), number(2.0)});
     }
     return x;
+  }
+  Tensor with_odd(const Tensor& x, bool is_keys) {
+    if (odd == Odd::None || (odd <= Odd::KeyHuge) != is_keys || x.shape()[0] == 0) return x;
+    std::vector<float> factor(static_cast<size_t>(x.shape()[0]), odd == Odd::NegativeZeros ? -0.0f : 1.0f);
+    factor.back() = odd == Odd::KeyNaN || odd == Odd::ValueNaN ? NAN
+                    : odd == Odd::KeyHuge                      ? 1e20f
+                    : odd == Odd::NegativeZeros                ? -0.0f
+                                                               : INFINITY;
+    const Tensor f =
+        must(m.executor->from_host({DType::F32, {x.shape()[0], 1, 1}}, std::as_bytes(std::span(factor))));
+    const Tensor made = m.op(op_cast, {m.op(op_mul, {x, f})}, Attrs().with_dtype(x.dtype()));
+    must(m.executor->wait(made));
+    return made;
   }
   Tensor attend(const Tensor& q, const Tensor& keys, const Tensor& values, const Sizes& s, u32 seed) {
     const Tensor weights =
@@ -69,14 +100,14 @@ struct Composer {
   }
   Tensor round(const Sizes& s, u32 seed) {
     const Tensor q = made({s.queries, s.heads(), s.depth}, seed),
-                 k = made({s.keys, s.kv_heads, s.depth}, seed + 1, kv_dtype),
-                 v = made({s.keys, s.kv_heads, s.depth}, seed + 2, kv_dtype);
+                 k = with_odd(made({s.keys, s.kv_heads, s.depth}, seed + 1, kv_dtype), true),
+                 v = with_odd(made({s.keys, s.kv_heads, s.depth}, seed + 2, kv_dtype), false);
     return attend(q, repeated(k, s), repeated(v, s), s, seed + 3);
   }
 };
 
-constexpr Mask kMasks[] = {Mask::None,       Mask::Bias,  Mask::BiasOfHeads,
-                           Mask::BiasOfKeys, Mask::Where, Mask::Number};
+constexpr Mask kMasks[] = {Mask::None,   Mask::Bias,   Mask::BiasOfHeads,   Mask::BiasOfKeys, Mask::Where,
+                           Mask::Number, Mask::Causal, Mask::CausalOfHeads, Mask::CausalMild};
 
 Sizes random_sizes(std::mt19937& random) {
   constexpr i64 kKeys[] = {0, 1, 2, 15, 16, 17, 44, 45, 255, 256, 257, 300};
@@ -95,10 +126,12 @@ void expect_same(Machine& fused, Machine& apart, int rounds) {
     constexpr DType kTypes[] = {DType::F32, DType::F32, DType::F16, DType::BF16};
     const DType dtype = kTypes[random() % 4];
     const u32 seed = static_cast<u32>(random());
-    EXPECT_EQ(fused.sum_of(Composer{fused, dtype, mask}.round(s, seed)),
-              apart.sum_of(Composer{apart, dtype, mask}.round(s, seed)))
+    const Odd odd = random() % 3 == 0 ? static_cast<Odd>(random() % 7) : Odd::None;
+    EXPECT_EQ(fused.sum_of(Composer{fused, dtype, mask, odd}.round(s, seed)),
+              apart.sum_of(Composer{apart, dtype, mask, odd}.round(s, seed)))
         << s.queries << " queries, " << s.keys << " keys, " << s.kv_heads << " x " << s.group << " heads of "
-        << s.depth << ", mask " << static_cast<int>(mask) << ", " << name_of(dtype);
+        << s.depth << ", mask " << static_cast<int>(mask) << ", odd " << static_cast<int>(odd) << ", "
+        << name_of(dtype);
   }
 }
 

@@ -1,5 +1,6 @@
 #include "tl/base/fail_point.h"
 
+#include <algorithm>
 #include <charconv>
 #include <mutex>
 #include <vector>
@@ -7,7 +8,7 @@
 namespace tl {
 namespace {
 
-constexpr std::string_view kNames[] = {"command", "alloc", "read", "write", "map"};
+constexpr std::string_view kNames[] = {"command", "alloc", "read", "write", "map", "scratch", "thread"};
 
 struct Rule {
   FailPoint point;
@@ -67,13 +68,16 @@ bool parse_rule(std::string_view text, Rule& rule) {
 
 std::atomic<bool> fail_point::is_active{false};
 
-bool fail_point::hits_slowly(FailPoint point, std::string_view name) {
+bool fail_point::hits_slowly(FailPoint point, std::span<const std::string_view> names) {
   const std::lock_guard lock(mutex);
   bool hit = false;
   for (Rule& rule : rules) {
-    if (rule.point != point || (!rule.op.empty() && rule.op != name)) continue;
-    ++rule.seen;
-    hit |= rule.at > 0 ? rule.seen == rule.at : next_unit(rule.state) < rule.probability;
+    if (rule.point != point) continue;
+    const i64 times = rule.op.empty() ? 1 : std::count(names.begin(), names.end(), rule.op);
+    for (i64 i = 0; i < times; ++i) {
+      ++rule.seen;
+      hit |= rule.at > 0 ? rule.seen == rule.at : next_unit(rule.state) < rule.probability;
+    }
   }
   hits += hit;
   return hit;
@@ -88,7 +92,7 @@ Result<void> set_fail_points(std::string_view text) {
     if (!parse_rule(one, rule)) {
       return fail(Code::BadProgram,
                   "TL_FAIL: '{}' names no failure, want command:7, op:softmax:2, alloc:0.01@5, read:3, "
-                  "write:1 or map:1",
+                  "write:1, map:1, scratch:2 or thread:1",
                   one);
     }
     parsed.push_back(std::move(rule));

@@ -15,7 +15,7 @@ class FailPoints : public testing::Test {
   static std::vector<int> failing(FailPoint point, int count, std::string_view name = {}) {
     std::vector<int> numbers;
     for (int i = 1; i <= count; ++i) {
-      if (must_fail(point, name)) numbers.push_back(i);
+      if (must_fail(point, {&name, 1})) numbers.push_back(i);
     }
     return numbers;
   }
@@ -31,11 +31,10 @@ TEST_F(FailPoints, NothingFailsUnasked) {
 }
 
 TEST_F(FailPoints, TheOneThatWasAskedForFails) {
-  const std::pair<std::string_view, FailPoint> kinds[] = {{"command", FailPoint::Command},
-                                                          {"alloc", FailPoint::Alloc},
-                                                          {"read", FailPoint::Read},
-                                                          {"write", FailPoint::Write},
-                                                          {"map", FailPoint::Map}};
+  const std::pair<std::string_view, FailPoint> kinds[] = {
+      {"command", FailPoint::Command}, {"alloc", FailPoint::Alloc}, {"read", FailPoint::Read},
+      {"write", FailPoint::Write},     {"map", FailPoint::Map},     {"scratch", FailPoint::Scratch},
+      {"thread", FailPoint::Thread}};
   for (const auto& [name, point] : kinds) {
     ASSERT_TRUE(set_fail_points(fmt::format("{}:7", name)).ok());
     EXPECT_EQ(failing(point, 20), std::vector<int>{7}) << name;
@@ -82,6 +81,15 @@ TEST_F(FailPoints, TextThatNamesNothingIsRefusedAndChangesNothing) {
     EXPECT_TRUE(set.error().message.starts_with("TL_FAIL: '")) << set.error().message;
   }
   EXPECT_EQ(failing(FailPoint::Read, 3), std::vector<int>{1});
+}
+
+TEST_F(FailPoints, EveryOpThatACommandStandsForCounts) {
+  constexpr std::string_view fused[] = {"fused", "exp", "add", "exp"};
+  ASSERT_TRUE(set_fail_points("op:exp:3").ok());
+  EXPECT_FALSE(must_fail(FailPoint::Command, fused));
+  EXPECT_TRUE(must_fail(FailPoint::Command, fused));
+  ASSERT_TRUE(set_fail_points("op:add:1,op:fused:2,command:3").ok());
+  for (int i = 0; i < 3; ++i) EXPECT_TRUE(must_fail(FailPoint::Command, fused)) << i;
 }
 
 }  // namespace

@@ -11,7 +11,7 @@ namespace tl {
 struct Failure {
   explicit Failure(Error e) : error(std::move(e)) {}
   const Error error;
-  // Somebody has been told. What nobody was told of is reported when a program ends.
+  // Somebody has been told. What a program submits by name and nobody is told of is reported when it ends.
   mutable std::atomic<bool> is_seen{false};
 };
 using FailurePtr = std::shared_ptr<const Failure>;

@@ -234,7 +234,13 @@ Result<Value> call_builtin(const Builtin& builtin, CallContext& ctx, std::span<V
       args[i] = std::move(converted).value();
     }
   }
-  return builtin.native(ctx, args);
+  auto result = builtin.native(ctx, args);
+  if (result.ok()) return result;
+  Error error = std::move(result).error();
+  // What has a place is about that: a function that was called back, or words of the program itself.
+  const bool is_named = error.message.starts_with(builtin.name) || error.where;
+  if (is_named || error.code != Code::BadProgram) return error;
+  return std::move(error).within(builtin.name);
 }
 
 static Result<Value> call_row(const Builtin& row, CallContext& ctx, std::span<const Value> args) {

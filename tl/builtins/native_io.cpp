@@ -126,26 +126,26 @@ Result<Value> native_exit(CallContext& ctx, std::span<Value> args) {
 
 Result<Value> native_fail(CallContext& ctx, std::span<Value> args) {
   TL_TRY(const std::string text, line_of(ctx, args));
-  return fail(Code::BadProgram, "{}", text);
+  return fail(Code::BadProgram, "{}", text).at(ctx.span);
 }
 
 Result<Value> native_panic(CallContext& ctx, std::span<Value> args) {
   TL_TRY(const std::string text, line_of(ctx, args));
-  return fail(Code::BadProgram, "panic: {}", text);
+  return fail(Code::BadProgram, "panic: {}", text).at(ctx.span);
 }
 
 Result<Value> native_assert(CallContext& ctx, std::span<Value> args) {
   TL_TRY(const bool holds, condition(ctx, args[0]));
   if (holds) return Value::unit();
-  if (args.size() == 1) return fail(Code::BadProgram, "assertion failed");
+  if (args.size() == 1) return fail(Code::BadProgram, "assertion failed").at(ctx.span);
   TL_TRY(const std::string text, line_of(ctx, args.subspan(1)));
-  return fail(Code::BadProgram, "assertion failed: {}", text);
+  return fail(Code::BadProgram, "assertion failed: {}", text).at(ctx.span);
 }
 
 Result<Value> mismatch(CallContext& ctx, const Value& a, const Value& b, std::string_view relation) {
   TL_TRY(const std::string x, text_of(ctx.reader(), a));
   TL_TRY(const std::string y, text_of(ctx.reader(), b));
-  return fail(Code::BadProgram, "assertion failed: {} {} {}", x, relation, y);
+  return fail(Code::BadProgram, "assertion failed: {} {} {}", x, relation, y).at(ctx.span);
 }
 
 // The numbers of two tensors or lists that must match, element by element.

@@ -17,8 +17,11 @@ struct TaskState {
   virtual ~TaskState() = default;
 };
 
-struct Task : ObjectOf<ObjectKind::Task> {
+struct Task : ObjectOf<ObjectKind::Task, Container> {
   explicit Task(std::shared_ptr<TaskState> s) : state(std::move(s)) {}
+  std::span<Value> items_inside() override {
+    return outcome && outcome->ok() ? std::span<Value>(&outcome->value(), 1) : std::span<Value>();
+  }
   std::shared_ptr<TaskState> state;           // null: the copy that another task got, which cannot be joined
   std::optional<Result<Value>> outcome = {};  // once it is joined
 };

@@ -154,6 +154,15 @@ Result<Tensor> set_selection(CallContext& ctx, const Tensor& x, const Selection&
   return window(op_set_item, {x, changed});
 }
 
+// The program does not name the ops that index.
+Error as_written(Error error) {
+  for (const OpDef* op : {&op_index, &op_index_select, &op_set_item, &op_index_put}) {
+    const std::string prefix = fmt::format("{}: ", op->name);
+    if (error.message.starts_with(prefix)) error.message.erase(0, prefix.size());
+  }
+  return error;
+}
+
 }  // namespace
 
 bool is_mask(const IndexItem& item) {
@@ -170,7 +179,9 @@ Result<Value> index_tensor(CallContext& ctx, const Value& tensor, std::span<cons
     TL_TRY(result, call_op(ctx, "index", {tensor, make_ints(s.ranges)}));
   }
   for (const auto& [axis, ids] : s.gathers) {
-    TL_TRY(result, gather_axis(ctx, result, axis, ids));
+    auto gathered = gather_axis(ctx, result, axis, ids);
+    if (!gathered.ok()) return as_written(std::move(gathered).error());
+    result = std::move(gathered).value();
   }
   return result;
 }
@@ -184,8 +195,9 @@ Result<Value> set_in_tensor(CallContext& ctx, const Value& tensor, std::span<con
     return set_where(ctx, x, std::move(mask), put);
   }
   TL_TRY(const Selection part, select(ctx, x, items));
-  TL_TRY(Tensor after, set_selection(ctx, x, part, put));
-  return make_tensor(std::move(after));
+  auto after = set_selection(ctx, x, part, put);
+  if (!after.ok()) return as_written(std::move(after).error());
+  return make_tensor(std::move(after).value());
 }
 
 }  // namespace tl::lang

@@ -1,7 +1,5 @@
 #include "tl/device/inline_stream.h"
 
-#include "tl/base/fail_point.h"
-
 namespace tl {
 
 void run_command(const Batch& batch, size_t index, SimdLevel simd, Scratch& scratch) {
@@ -12,7 +10,7 @@ void run_command(const Batch& batch, size_t index, SimdLevel simd, Scratch& scra
   call.simd = simd;
   call.scratch = &scratch;
   call.end = c.kernel->units != nullptr ? c.kernel->units(call) : call.out.numel();
-  if (must_fail(FailPoint::Command, c.op->name)) {
+  if (fails_on_purpose(batch, c)) {
     call.fail("failed on purpose");
   } else {
     c.kernel->run(call);

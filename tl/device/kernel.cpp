@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstdlib>
 
+#include "tl/base/fail_point.h"
 #include "tl/base/half.h"
 
 namespace tl {
@@ -13,12 +14,7 @@ Scratch::~Scratch() {
 }
 
 void* Scratch::get(size_t bytes) {
-  void* const data = try_get(bytes);
-  TL_CHECK(data != nullptr, "out of memory: {} bytes of scratch", bytes);
-  return data;
-}
-
-void* Scratch::try_get(size_t bytes) {
+  if (must_fail(FailPoint::Scratch)) return nullptr;
   if (data_ == nullptr || bytes > size_) {
     std::free(data_);
     size_ = std::max<size_t>((bytes + 4095) / 4096, 1) * 4096;

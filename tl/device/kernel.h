@@ -45,11 +45,8 @@ class Scratch {
   Scratch() = default;
   ~Scratch();
   Scratch(const Scratch&) = delete;
-  // At least `bytes`, aligned to 64; valid until the next call of get(). For sizes that are small beside the
-  // operands'.
+  // At least `bytes`, aligned to 64; valid until the next call. Null if there is not that much memory.
   void* get(size_t bytes);
-  // The same for sizes that a program decides while its output stays small; null if there is not that much.
-  void* try_get(size_t bytes);
 
  private:
   void* data_ = nullptr;
@@ -75,7 +72,7 @@ struct KernelCall {
   // Scratch for `count` items; null after fail() if there is not that much memory.
   template <typename T>
   T* try_scratch(i64 count) {
-    void* p = scratch->try_get(static_cast<size_t>(count) * sizeof(T));
+    void* p = scratch->get(static_cast<size_t>(count) * sizeof(T));
     if (p == nullptr)
       fail(fmt::format("no memory for {} bytes of scratch", static_cast<u64>(count) * sizeof(T)));
     return static_cast<T*>(p);

@@ -20,13 +20,4 @@ FailurePtr Outcome::failure_of(i32 step) const {
   return nullptr;
 }
 
-FailurePtr Outcome::unseen() const {
-  if (!any_failed()) return nullptr;
-  const std::lock_guard lock(mutex_);
-  for (const Entry& e : failures_) {
-    if (!e.failure->is_seen.load(std::memory_order_relaxed)) return e.failure;
-  }
-  return nullptr;
-}
-
 }  // namespace tl

@@ -18,9 +18,6 @@ class Outcome {
   FailurePtr failure_of(i32 step) const;
   bool any_failed() const { return any_failed_.load(std::memory_order_acquire); }
 
-  // A failure that nobody has been told of, or null: what the end of a program must not swallow.
-  FailurePtr unseen() const;
-
  private:
   struct Entry {
     i32 step;

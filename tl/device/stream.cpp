@@ -3,6 +3,9 @@
 #include <algorithm>
 #include <chrono>
 
+#include "tl/base/fail_point.h"
+#include "tl/base/narrow.h"
+
 namespace tl {
 
 void Order::add(std::span<const i32> earlier) {
@@ -28,12 +31,12 @@ Command& Batch::add(const OpDef& op, const Kernel& kernel, std::span<const Opera
   Command& c = commands.emplace_back();
   c.op = &op;
   c.kernel = &kernel;
-  c.first_operand = static_cast<u32>(operands.size());
-  c.inputs = static_cast<u8>(inputs.size());
-  c.outputs = static_cast<u8>(outputs.size());
-  c.attrs = static_cast<u32>(attrs.size());
-  c.first_access = static_cast<u32>(accesses.size());
-  c.first_foreign = static_cast<u32>(foreign.size());
+  c.first_operand = narrow<u32>(operands.size());
+  c.inputs = narrow<u8>(inputs.size());
+  c.outputs = narrow<u8>(outputs.size());
+  c.attrs = narrow<u32>(attrs.size());
+  c.first_access = narrow<u32>(accesses.size());
+  c.first_foreign = narrow<u32>(foreign.size());
   c.step = static_cast<i32>(commands.size()) - 1;
   operands.insert(operands.end(), inputs.begin(), inputs.end());
   operands.insert(operands.end(), outputs.begin(), outputs.end());
@@ -120,6 +123,14 @@ Error command_error(const Batch& batch, const Command& command, std::string_view
   }
   const std::string_view name = command.op != nullptr ? command.op->name : "command";
   return Error{Code::BadProgram, fmt::format("{}: {} (operands: {})", name, reason, shapes), command.origin};
+}
+
+bool fails_on_purpose(const Batch& batch, const Command& command) {
+  if (!fail_point::is_active.load(std::memory_order_relaxed)) return false;
+  std::vector<std::string_view> names{command.op->name};
+  if (command.op->parts != nullptr && command.attrs < batch.attrs.size())
+    command.op->parts(batch.attrs[command.attrs], names);
+  return must_fail(FailPoint::Command, names);
 }
 
 i64 now_ns() {

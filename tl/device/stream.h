@@ -2,6 +2,7 @@
 // and from nothing else.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <span>
@@ -156,6 +157,9 @@ class CommandStream {
   // What has been queued and is not done yet fails with Code::Interrupted, as soon as the parts that are
   // being computed end. Later batches run.
   virtual void cancel() {}
+  // How the caller waits, for streams that must wait inside of `replay`: with time-outs and interrupts. Fails
+  // when it gives up.
+  virtual void wait_by(std::function<Result<void>(Ticket)> /*waiter*/) {}
   // What is being computed, for the report of a wait that takes too long.
   struct Running {
     const OpDef* op = nullptr;  // null: nothing
@@ -182,6 +186,8 @@ class CommandStream {
 // The message of a failed command: its op, what its kernel said, and the shapes it had.
 Error command_error(const Batch& batch, const Command& command, std::string_view reason);
 Error interrupted_error();
+// Whether TL_FAIL wants the command to fail, under its own name or that of an op it stands for.
+bool fails_on_purpose(const Batch& batch, const Command& command);
 
 // Pairs of commands whose ranges conflict though `order` lets them overlap: none, or the plan is wrong. Needs
 // the batch's accesses.

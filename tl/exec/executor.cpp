@@ -90,14 +90,17 @@ struct Executor::Impl {
   };
   std::deque<InFlight> in_flight;
   i64 queued_commands = 0, queued_bytes = 0;
-  // Runs whose end nobody has seen: their failures must not be lost.
+  // What a program has submitted by name and nobody has seen the end of: its failures must not be lost.
   struct Unseen {
     Ticket ticket;
-    std::shared_ptr<const Outcome> outcome;
+    StepRef value;
+    FailurePtr failure() const {
+      FailurePtr found = value.outcome->failure_of(value.step);
+      return found != nullptr && found->is_seen.load(std::memory_order_relaxed) ? nullptr : found;
+    }
   };
   std::deque<Unseen> unseen;
   std::vector<size_t> renewed;  // scratch of take_outputs
-  bool is_for_replay = false;   // failures of what is submitted are nobody's yet
   // The wait of an eager step that failed. Told when all of the run is handed over: a run that stopped half
   // way would leave inputs that are written over, and memory that nobody knows to be in use.
   Result<void> given_up;
@@ -180,7 +183,7 @@ struct Executor::Impl {
     }
     // One failure that nobody has seen is enough to end the program with.
     while (!unseen.empty() && stream->reached(unseen.front().ticket)) {
-      if (unseen.front().outcome->unseen() != nullptr) {
+      if (unseen.front().failure() != nullptr) {
         if (unseen.size() < 2 || !stream->reached(unseen[1].ticket)) break;
         unseen.erase(unseen.begin() + 1);
         continue;
@@ -247,7 +250,6 @@ struct Executor::Impl {
     if (checksums) written = write_checksums(e, s, *plan, run);  // settling frees what nobody holds
     run.settle();
     e.stats_.kept_conversions += run.skipped();
-    if (!is_for_replay) unseen.push_back({last, run.outcome()});
     TL_TRY_DO(std::exchange(given_up, {}));
     return written;
   }
@@ -357,6 +359,10 @@ struct Executor::Impl {
 Executor::Executor(Device& device, ExecOptions options)
     : device_(device), options_(std::move(options)), impl_(std::make_unique<Impl>()) {
   impl_->stream = device.create_stream();
+  impl_->stream->wait_by([this](Ticket ticket) {
+    impl_->last = ticket;
+    return impl_->wait_for(*this, ticket);
+  });
   impl_->observer = options_.observer;
   if (options_.shuffle) impl_->shuffle.seed(*options_.shuffle);
   if (options_.generator) recorder_.set_generator(*options_.generator);
@@ -420,12 +426,21 @@ Result<Tensor> Executor::materialise(const Tensor& scalar) {
   return from_host(scalar.type(), bytes);
 }
 
-Result<void> Executor::submit(std::span<const Tensor> roots) {
-  return run(roots, Then::GoesOn);
+Result<void> Executor::submit(std::span<const Tensor> roots, IfUnseen failures) {
+  TL_TRY_DO(run(roots, Then::GoesOn));
+  if (failures == IfUnseen::Drop) return {};
+  impl_->drop_done();
+  for (const Tensor& t : roots) {
+    const Placement& value = t->value;
+    if (value.outcome != nullptr)
+      impl_->unseen.push_back(
+          {{static_cast<StreamId>(value.stream), value.ready}, {value.outcome, value.step}});
+  }
+  return {};
 }
 
 Result<void> Executor::flush() {
-  return recorder_.pending_count() > 0 ? run({}, Then::GoesOn) : Result<void>();
+  return recorder_.pending_count() > 0 ? submit({}, IfUnseen::Drop) : Result<void>();
 }
 
 Result<void> Executor::run(std::span<const Tensor> roots, Then then) {
@@ -455,9 +470,7 @@ Result<bool> Executor::replay(Trace& trace, std::vector<Tensor>& inputs, std::sp
       if (t->state == NodeState::Pending) pending.push_back(t);
     }
     // What is computed only for a call whose result nobody may look at: see Impl::replay.
-    impl_->is_for_replay = true;
-    const bool is_submitted = pending.empty() || submit(pending).ok();
-    impl_->is_for_replay = false;
+    const bool is_submitted = pending.empty() || submit(pending, IfUnseen::Drop).ok();
     if (!is_submitted) return false;  // whoever asks again is told
   }
   for (const Tensor& t : inputs) {
@@ -500,10 +513,10 @@ Result<void> Executor::wait(const Tensor& tensor) {
 
 Result<void> Executor::finish() {
   TL_TRY_DO(impl_->wait_for(*this, impl_->last));
-  for (const auto& [ticket, outcome] : impl_->unseen) {
-    if (const FailurePtr failure = outcome->unseen()) return see(*failure);
+  for (const Impl::Unseen& one : std::exchange(impl_->unseen, {})) {
+    TL_TRY_DO(impl_->wait_for(*this, one.ticket));  // another stream may have computed it
+    if (const FailurePtr failure = one.failure()) return see(*failure);
   }
-  impl_->unseen.clear();
   return {};
 }
 

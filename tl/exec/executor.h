@@ -62,8 +62,12 @@ class Executor {
                                         Span origin = {});
 
   // Hands what `roots` need to the stream and returns without waiting.
-  Result<void> submit(std::span<const Tensor> roots);
-  // Submits everything pending that somebody still holds. `flush` never waits.
+  // A failure that nobody looks at is told by `finish` or, where that depended on when something happens to
+  // be submitted, by nobody.
+  enum class IfUnseen : u8 { Report, Drop };
+  Result<void> submit(std::span<const Tensor> roots, IfUnseen failures = IfUnseen::Report);
+  // Submits everything pending that somebody still holds, and never waits. When is up to bounds: what fails
+  // and is never looked at is nobody's failure, as if it had not been submitted.
   Result<void> flush();
   // A place where a program's loop comes round: flushes if more than the soft limit is pending, so that a
   // loop that never looks at a number does not grow, and flushes fall at the same place of every round.

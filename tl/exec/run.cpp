@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <array>
 
+#include "tl/base/narrow.h"
+
 namespace tl {
 namespace {
 
@@ -335,11 +337,11 @@ void Run::add_command(Batch& batch, size_t index, size_t number) {
   Command& c = batch.commands.emplace_back();
   c.op = step.op;
   c.kernel = step.kernel;
-  c.first_operand = static_cast<u32>(batch.operands.size());
-  c.inputs = static_cast<u8>(step.inputs.size());
-  c.outputs = static_cast<u8>(step.outputs.size());
-  c.attrs = static_cast<u32>(batch.attrs.size());
-  c.first_access = static_cast<u32>(batch.accesses.size());
+  c.first_operand = narrow<u32>(batch.operands.size());
+  c.inputs = narrow<u8>(step.inputs.size());
+  c.outputs = narrow<u8>(step.outputs.size());
+  c.attrs = narrow<u32>(batch.attrs.size());
+  c.first_access = narrow<u32>(batch.accesses.size());
   c.step = static_cast<i32>(index);
   c.producers = step.producers;
   const size_t operands = c.inputs + size_t{c.outputs};
@@ -474,7 +476,7 @@ void Run::name_writer(Access& read, const StepInput& in) const {
 
 // What other runs compute and this command reads.
 void Run::add_all_foreign(Batch& batch, Command& c, size_t index) const {
-  c.first_foreign = static_cast<u32>(batch.foreign.size());
+  c.first_foreign = narrow<u32>(batch.foreign.size());
   if (c.is_skipped) return;
   for (const StepInput& in : plan_->steps[index].inputs) {
     if (in.from == StepInput::From::Step) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <system_error>
 
+#include "tl/base/fail_point.h"
 #include "tl/interp/vm.h"
 
 namespace tl::interp {
@@ -59,6 +60,8 @@ void TaskPool::dispatch() {
   const size_t wanted = std::min(queue_.size(), limit_ - running_);
   while (idle_ < wanted) {
     try {
+      if (must_fail(FailPoint::Thread))
+        throw std::system_error(std::make_error_code(std::errc::resource_unavailable_try_again));
       threads_.emplace_back([this] { work(); });
       ++idle_;
     } catch (const std::system_error& e) {

@@ -11,6 +11,7 @@
 
 #include "tl/builtins/task.h"
 #include "tl/interp/interp.h"
+#include "tl/value/heap.h"
 
 namespace tl::interp {
 
@@ -42,6 +43,7 @@ class TaskOutput {
 };
 
 struct TaskRecord : lang::TaskState {
+  lang::Heap heap;  // of the values that are on their way from one thread to the other
   // Set by the one that spawns it.
   Value function;
   std::vector<Value> args;

@@ -72,8 +72,8 @@ void Tracer::before_op(const Builtin& row, std::span<Value> args) {
           std::vector<Value> items;
           for (size_t k = 0; k < items_of(v)->size(); ++k) {
             const Value& item = (*items_of(v))[k];
-            if (item.is_object()) fix_deep(item);
             items.push_back(read(Place::Kind::Item, place, static_cast<u32>(k), item));
+            if (item.is_object()) fix_deep(item);
           }
           v = lang::make_list(std::move(items));
         }

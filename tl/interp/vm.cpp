@@ -4,6 +4,7 @@
 
 #include <functional>
 
+#include "tl/base/fail_point.h"
 #include "tl/builtins/convert.h"
 
 namespace tl::interp {
@@ -14,12 +15,12 @@ using lang::ObjectKind;
 constexpr size_t kStackRegisters = size_t{1} << 20;
 constexpr size_t kMaxFrames = 20000;
 
-// Zero bytes are empty values. Straight from the system, whose untouched pages cost nothing.
+// Zero bytes are empty values; null: there is no memory. Straight from the system, whose untouched pages cost
+// nothing.
 static Value* new_stack() {
   void* at = mmap(nullptr, kStackRegisters * sizeof(Value), PROT_READ | PROT_WRITE,
                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  TL_CHECK(at != MAP_FAILED, "no memory for the interpreter's stack");
-  return static_cast<Value*>(at);
+  return at == MAP_FAILED || must_fail(FailPoint::Thread) ? nullptr : static_cast<Value*>(at);
 }
 
 void Vm::Free::operator()(Value* p) const {
@@ -40,7 +41,7 @@ Vm::Vm(const Program& program, lang::Host& host, TaskPool& tasks, TaskRecord* se
       self_(self),
       ctx_{host},
       stack_(new_stack()),
-      stack_end_(stack_.get() + kStackRegisters),
+      stack_end_(stack_ == nullptr ? nullptr : stack_.get() + kStackRegisters),
       globals_(program.globals.size()),
       constants_(program.protos.size()) {
   static_assert(static_cast<int>(lang::Tag::Empty) == 0);
@@ -104,6 +105,7 @@ bool Vm::enter(const Proto& proto, Value* base, size_t given, u16 dst, const lan
 }
 
 Result<Value> Vm::run_proto(int index) {
+  if (stack_ == nullptr) return fail(Code::OutOfMemory, "no memory for the program's stack");
   const Proto& proto = *program_.protos[static_cast<size_t>(index)];
   Value* const base = frames_.empty() ? stack_.get() : frames_.back().base + frames_.back().proto->registers;
   const size_t depth = frames_.size();
@@ -291,6 +293,7 @@ enter_frame:
         Value holder(cell);
         cell->value = std::move(base[i.a]);
         base[i.a] = std::move(holder);
+        free_cycles();
         break;
       }
       case Op::GetCell: {

@@ -7,6 +7,7 @@
 #include "tl/builtins/task.h"
 #include "tl/interp/interp.h"
 #include "tl/interp/tracer.h"
+#include "tl/value/heap.h"
 
 namespace tl::interp {
 
@@ -109,6 +110,10 @@ class Vm {
   bool bind_dims(const Value& value, const TypeSpec& spec, std::string_view name, Value* base);
   bool wants_attention() const { return interrupts_->is_over() || stop_->load(std::memory_order_relaxed); }
   bool loop_point();
+  // Where every value that is in use is held by a register or something like it.
+  void free_cycles() {
+    if (heap_.is_due()) heap_.collect();
+  }
   bool go_on();  // false, with the error, once Ctrl-C is the interpreter's to act on
 
   bool fail_with(Error error);
@@ -121,6 +126,8 @@ class Vm {
   void unwind(size_t depth);
   Span span_of(const Frame& frame) const;
 
+  lang::Heap heap_;  // of all containers of this interpreter; goes last
+  const lang::Heap::Scope heap_scope_{heap_};
   const Program& program_;
   lang::Host& host_;
   TaskPool& tasks_;

@@ -12,6 +12,7 @@ bool Vm::call_native(const Builtin& builtin, std::span<Value> args, Value* dst) 
   if (tracer_ != nullptr) tracer_->after_call();
   for (Value& arg : args) arg.clear();
   *dst = std::move(result);
+  free_cycles();
   return go_on() && done;  // it may have waited, and failed because it was interrupted
 }
 

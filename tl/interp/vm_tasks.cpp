@@ -12,6 +12,7 @@ constexpr size_t kTasksAhead = 64;  // of par_map: copies of its items that exis
 // The copies that a task works on. The cloner is gone, and with it its references, before the task's thread
 // begins.
 Result<void> Vm::pack(const Value& function, std::span<const Value> args, TaskRecord& task) {
+  const lang::Heap::Scope scope(task.heap);
   lang::Cloner cloner;
   TL_TRY(task.function, cloner.clone(function));
   for (const Value& arg : args) {
@@ -28,8 +29,8 @@ Result<void> Vm::pack(const Value& function, std::span<const Value> args, TaskRe
       task.globals.emplace_back(global, std::move(copy));
     }
   }
-  TL_TRY_DO(host_.executor.submit(cloner.tensors));
-  return {};
+  // Interpreted or replayed, here or there: what is wrong with them, whoever looks at them is told.
+  return host_.executor.submit(cloner.tensors, Executor::IfUnseen::Drop);
 }
 
 Result<std::shared_ptr<TaskRecord>> Vm::start(const Value& function, std::span<const Value> args) {
@@ -60,6 +61,7 @@ Result<Value> Vm::finish(TaskRecord& task) {
   std::erase_if(children_, [&](const auto& child) { return child.get() == &task; });
   TL_TRY_DO(task.output.show(host_));
   if (task.exit_code) ctx_.exit_code = task.exit_code;
+  heap_.adopt(task.heap);
   if (!task.result->ok()) trace_.insert(trace_.end(), task.trace.begin(), task.trace.end());
   return std::move(*task.result);
 }
@@ -113,16 +115,20 @@ void Vm::abandon(size_t first) {
 }
 
 Result<Value> Vm::run_task() {
+  heap_.adopt(self_->heap);
   for (auto& [global, value] : self_->globals) globals_[global] = std::move(value);
   const Value function = std::move(self_->function);
   const std::vector<Value> args = std::move(self_->args);
   self_->globals.clear();
+  if (stack_ == nullptr) return fail(Code::OutOfMemory, "no memory for the stack of a task");
   if (!go_on()) return error_;
   TL_TRY(const Value result, call_back(function, args));
   TL_TRY_DO(finish_tasks());
+  const lang::Heap::Scope scope(self_->heap);
   lang::Cloner cloner;
   TL_TRY(Value copy, cloner.clone(result));
-  TL_TRY_DO(host_.executor.submit(cloner.tensors));
+  TL_TRY_DO(host_.executor.submit(cloner.tensors, Executor::IfUnseen::Drop));
+  for (const Tensor& tensor : cloner.tensors) TL_TRY_DO(host_.executor.wait(tensor));
   TL_TRY_DO(host_.executor.finish());
   return copy;
 }

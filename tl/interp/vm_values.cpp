@@ -412,6 +412,7 @@ bool Vm::make_value(const Instr& i, Value* base) {
       TL_CHECK(false, "instruction {} makes no value", static_cast<int>(i.op));
   }
   base[i.a] = std::move(result);
+  free_cycles();
   return true;
 }
 

@@ -86,6 +86,7 @@ class ValidatingStream : public CommandStream {
     device_.knowledge_.learn(id(), ticket);
     return true;
   }
+  void wait_by(std::function<Result<void>(Ticket)> waiter) override { waiter_ = std::move(waiter); }
   void cancel() override { inner_->cancel(); }
   Running running() const override { return inner_->running(); }
 
@@ -118,6 +119,7 @@ class ValidatingStream : public CommandStream {
 
   Result<void> submit(const Batch& batch, size_t index) {
     TL_TRY(last_, inner_->replay(*single_, alone(batch, index), Then::Waits));
+    if (waiter_) return waiter_(last_);
     inner_->wait(last_);
     return {};
   }
@@ -213,6 +215,7 @@ class ValidatingStream : public CommandStream {
 
   ValidatingDevice& device_;
   const std::unique_ptr<CommandStream> inner_;
+  std::function<Result<void>(Ticket)> waiter_;
   std::optional<PreparedId> single_;
   std::vector<Order> orders_;
   Ticket last_;

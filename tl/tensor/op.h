@@ -128,6 +128,8 @@ struct OpDef {
   // True where infinities for finite inputs are its everyday work (masks, filters, the logarithm of 0):
   // --validate does not stop there. Null: never.
   bool (*makes_infinity)(const KernelCall& call) = nullptr;
+  // For ops that stand for several: adds the names of those, in their order. Null: it is one.
+  void (*parts)(const Attrs& attrs, std::vector<std::string_view>& names) = nullptr;
   bool is_random = false;    // its last two attributes are a seed and a position, drawn when it is called
   bool is_internal = false;  // not callable from a program (conversions the planner inserts)
 };

@@ -1,5 +1,6 @@
 #include "tl/value/text.h"
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 
@@ -168,7 +169,21 @@ class Writer {
     }
     return {};
   }
+  // An object inside of itself is not written again.
+  bool is_open(const Object& object) const {
+    return std::find(open_.begin(), open_.end(), &object) != open_.end();
+  }
+  struct Open {
+    Open(Writer& w, const Object& object) : writer(w) { writer.open_.push_back(&object); }
+    ~Open() { writer.open_.pop_back(); }
+    Writer& writer;
+  };
   Result<void> write_list(const List& list, int depth) {
+    if (is_open(list)) {
+      text_ += list.is_vec ? "Vec[...]" : "[...]";
+      return {};
+    }
+    const Open open(*this, list);
     const auto& items = list.items;
     text_ += list.is_vec ? "Vec[" : "[";
     if (items.size() <= kLongList) {
@@ -193,12 +208,22 @@ class Writer {
     return {};
   }
   Result<void> write_tuple(const Tuple& tuple, int depth) {
+    if (is_open(tuple)) {
+      text_ += "(...)";
+      return {};
+    }
+    const Open open(*this, tuple);
     text_ += "(";
     TL_TRY_DO(write_items(tuple.items, depth));
     text_ += tuple.items.size() == 1 ? ",)" : ")";
     return {};
   }
   Result<void> write_struct(const Struct& object, int depth) {
+    if (is_open(object)) {
+      text_ += fmt::format("{} {{ ... }}", object.type.name);
+      return {};
+    }
+    const Open open(*this, object);
     text_ += object.type.name;
     text_ += object.fields.empty() ? " {" : " { ";
     for (size_t i = 0; i < object.fields.size(); ++i) {
@@ -230,6 +255,7 @@ class Writer {
 
   const ReadTensor& read_;
   std::string text_;
+  std::vector<const Object*> open_;  // what is being written, from the outside in
 };
 
 // A 0-d tensor as the number it is; anything else as it is.

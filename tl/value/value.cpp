@@ -5,6 +5,7 @@
 namespace tl::lang {
 
 thread_local constinit u32 Object::current_birth = 0;
+thread_local constinit ContainerRing* ContainerRing::current = nullptr;
 
 void destroy(Object* object) {
   thread_local std::vector<Object*> dead;

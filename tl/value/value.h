@@ -3,6 +3,7 @@
 // which may cross, are counted by tl/tensor).
 #pragma once
 
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -45,6 +46,37 @@ struct Object {
   // its caller's.
   const u32 birth : 24;
   static thread_local constinit u32 current_birth;
+};
+
+// A place in a ring of containers.
+struct ContainerLink {
+  ContainerLink *previous = this, *next = this;
+};
+// All containers that were made while it was the thread's current one: those in cycles are found among them
+// (tl/value/heap.h).
+struct ContainerRing : ContainerLink {
+  i64 count = 0;
+  static thread_local constinit ContainerRing* current;
+};
+
+class Value;
+// An object that holds values, and so may be part of a cycle, which counting does not free.
+struct Container : Object, ContainerLink {
+  explicit Container(ObjectKind k) : Object(k) {
+    ContainerRing* const ring = ContainerRing::current;
+    if (ring == nullptr) return;
+    ++ring->count;
+    previous = ring, next = ring->next;
+    next->previous = ring->next = this;
+  }
+  ~Container() override {
+    previous->next = next, next->previous = previous;
+    if (ContainerRing::current != nullptr) --ContainerRing::current->count;
+  }
+  virtual std::span<Value> items_inside() = 0;
+
+  static constexpr u32 kNotLookedAt = ~0u;
+  u32 outside = kNotLookedAt;  // while cycles are looked for: references from outside of containers
 };
 
 // Deletes an object nobody refers to; a long chain of objects is freed without recursion.
@@ -140,10 +172,10 @@ class Value {
 };
 static_assert(sizeof(Value) == 16);
 
-template <ObjectKind K>
-struct ObjectOf : Object {
+template <ObjectKind K, typename Base = Object>
+struct ObjectOf : Base {
   static constexpr ObjectKind kKind = K;
-  ObjectOf() : Object(K) {}
+  ObjectOf() : Base(K) {}
 };
 
 // Immutable UTF-8 (bytes that are not UTF-8 are kept, and count as one character each).
@@ -152,11 +184,13 @@ struct String : ObjectOf<ObjectKind::String> {
   const std::string text;
 };
 // Shared and mutable, as in Python: `b = a` makes b another name of the same list.
-struct List : ObjectOf<ObjectKind::List> {
+struct List : ObjectOf<ObjectKind::List, Container> {
+  std::span<Value> items_inside() override { return items; }
   std::vector<Value> items;
   bool is_vec = false;  // made by IntVec::new() and its kin: prints as Vec[...]
 };
-struct Tuple : ObjectOf<ObjectKind::Tuple> {
+struct Tuple : ObjectOf<ObjectKind::Tuple, Container> {
+  std::span<Value> items_inside() override { return items; }
   std::vector<Value> items;
 };
 // The ints begin, begin + step, ... before end.
@@ -177,18 +211,21 @@ struct StructType {
   std::vector<std::string> fields;
   int find(std::string_view field) const;  // -1: none
 };
-struct Struct : ObjectOf<ObjectKind::Struct> {
+struct Struct : ObjectOf<ObjectKind::Struct, Container> {
   explicit Struct(const StructType& t) : type(t), fields(t.fields.size()) {}
+  std::span<Value> items_inside() override { return fields; }
   const StructType& type;
   std::vector<Value> fields;
 };
 // A variable that a closure shares with the function around it.
-struct Cell : ObjectOf<ObjectKind::Cell> {
+struct Cell : ObjectOf<ObjectKind::Cell, Container> {
+  std::span<Value> items_inside() override { return {&value, 1}; }
   Value value;
 };
 // A function of the program, with the cells it captured; `code` is the interpreter's.
-struct Function : ObjectOf<ObjectKind::Function> {
+struct Function : ObjectOf<ObjectKind::Function, Container> {
   Function(const void* c, std::string_view n) : code(c), name(n) {}
+  std::span<Value> items_inside() override { return captures; }
   const void* const code;
   const std::string_view name;
   std::vector<Value> captures;

@@ -27,7 +27,7 @@ class CpuDevice : public HostDevice {
   CpuDevice(int threads, SimdLevel simd, i64 limit) : HostDevice(limit), simd_(simd), pool_(threads) {
     info_.name = "cpu";
     info_.simd = name_of(simd);
-    info_.threads = threads;
+    threads = info_.threads = pool_.threads();
     info_.description =
         fmt::format("{}, {} thread{}, {}", processor_name(), threads, threads == 1 ? "" : "s", info_.simd);
     info_.memory_bytes = static_cast<i64>(sysconf(_SC_PHYS_PAGES)) * sysconf(_SC_PAGE_SIZE);
@@ -64,7 +64,9 @@ Result<std::unique_ptr<Device>> create_device(const CpuOptions& options) {
   const int threads = options.threads > 0 ? options.threads : usable_cores();
   if (threads > 1024)
     return fail(Code::Device, "{} threads are more than the 1024 a device may have", threads);
-  return std::unique_ptr<Device>(std::make_unique<CpuDevice>(threads, level, options.memory_limit_bytes));
+  auto device = std::make_unique<CpuDevice>(threads, level, options.memory_limit_bytes);
+  if (device->info().threads == 0) return fail(Code::Device, "the system starts no thread");
+  return std::unique_ptr<Device>(std::move(device));
 }
 
 }  // namespace tl::cpu

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "tl/base/fail_point.h"
 #include "tl/device/inline_stream.h"
 
 namespace tl::cpu {
@@ -240,7 +239,7 @@ void StreamState::poke() {
 
 i32 StreamState::parts_of(const KernelCall& call, const Kernel& kernel, i64 units) const {
   const double cost = cost_of(kernel, call, units);
-  const i64 threads = pool_.threads();
+  const i64 threads = pool_.useful_threads();
   i64 wanted = 1;
   if (threads > 1) {
     wanted = static_cast<i64>(std::min(cost / kMinPartNs, static_cast<double>(threads * kPartsPerThread)));
@@ -255,7 +254,7 @@ void StreamState::add_active(i32 index, i32& parts, i64 most) {
   const Command& command = batch.commands[static_cast<size_t>(index)];
   if (command.is_skipped) return;
   FailurePtr failure = is_cancelled() ? interrupted_ : batch.blocked_by(command);
-  if (failure == nullptr && must_fail(FailPoint::Command, command.op->name)) {
+  if (failure == nullptr && fails_on_purpose(batch, command)) {
     failure = make_failure(command_error(batch, command, "failed on purpose"));
   }
   if (failure != nullptr) return batch.outcome->fail(command.step, std::move(failure));

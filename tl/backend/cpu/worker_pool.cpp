@@ -4,6 +4,10 @@
 
 #include <algorithm>
 #include <chrono>
+#include <system_error>
+
+#include "tl/backend/cpu/cpu_device.h"
+#include "tl/base/fail_point.h"
 
 namespace tl::cpu {
 namespace {
@@ -12,6 +16,8 @@ namespace {
 // of a generation it is a few hundred: stay awake, but give the core to whoever wants it. Then sleep.
 constexpr int kPauses = 2000;
 constexpr auto kYieldFor = std::chrono::microseconds(150);
+// Where there are more threads than cores, all of them at once would be in each other's way.
+constexpr int kWokenPerCore = 2, kUsefulPerCore = 4;
 
 inline void pause() {
 #if defined(__x86_64__)
@@ -21,8 +27,16 @@ inline void pause() {
 
 }  // namespace
 
-WorkerPool::WorkerPool(int threads) {
-  for (int i = 0; i < threads; ++i) threads_.emplace_back([this] { run(); });
+WorkerPool::WorkerPool(int threads) : cores_(usable_cores()) {
+  try {
+    for (int i = 0; i < threads && !must_fail(FailPoint::Thread); ++i)
+      threads_.emplace_back([this] { run(); });
+  } catch (const std::system_error&) {
+  }
+}
+
+int WorkerPool::useful_threads() const {
+  return std::min(threads(), kUsefulPerCore * cores_);
 }
 
 WorkerPool::~WorkerPool() {
@@ -51,12 +65,11 @@ void WorkerPool::remove(const WorkSource* source) {
 
 void WorkerPool::notify(int parts) {
   signal_.fetch_add(1);
-  if (sleepers_.load() == 0) return;
-  if (parts > 1) {
-    signal_.notify_all();
-  } else {
-    signal_.notify_one();
-  }
+  const int sleepers = sleepers_.load();
+  if (sleepers == 0) return;
+  const int wanted = std::min(parts, kWokenPerCore * cores_);
+  if (wanted >= sleepers) return signal_.notify_all();
+  for (int i = 0; i < wanted; ++i) signal_.notify_one();
 }
 
 void WorkerPool::poke_all() {
@@ -68,6 +81,27 @@ bool WorkerPool::run_once(Worker& worker, const Sources& sources) {
   bool ran = false;
   for (const auto& source : sources) ran |= source->run_parts(worker, sources.size() > 1);
   return ran;
+}
+
+// Until there is something new (true) or it is time to sleep. So many as there are cores: more would only
+// take the cores from those that have work.
+bool WorkerPool::stay_awake(u32 seen) {
+  if (waking_.fetch_add(1) >= cores_) {
+    waking_.fetch_sub(1);
+    return signal_.load() != seen;
+  }
+  bool is_new = false;
+  for (int i = 0; i < kPauses && !is_new; ++i) {
+    pause();
+    is_new = signal_.load(std::memory_order_relaxed) != seen;
+  }
+  const auto start = std::chrono::steady_clock::now();
+  while (!is_new && std::chrono::steady_clock::now() - start < kYieldFor) {
+    sched_yield();
+    is_new = signal_.load(std::memory_order_relaxed) != seen;
+  }
+  waking_.fetch_sub(1);
+  return is_new;
 }
 
 void WorkerPool::run() {
@@ -82,17 +116,7 @@ void WorkerPool::run() {
     const u32 seen = signal_.load();
     if (run_once(worker, sources)) continue;
 
-    bool woken = false;
-    for (int i = 0; i < kPauses && !woken; ++i) {
-      pause();
-      woken = signal_.load(std::memory_order_relaxed) != seen;
-    }
-    const auto start = std::chrono::steady_clock::now();
-    while (!woken && std::chrono::steady_clock::now() - start < kYieldFor) {
-      sched_yield();
-      woken = signal_.load(std::memory_order_relaxed) != seen;
-    }
-    if (woken) continue;
+    if (stay_awake(seen)) continue;
     sources.clear();  // a sleeping thread must not keep a stream alive
     version = version_.load() - 1;
     sleepers_.fetch_add(1);

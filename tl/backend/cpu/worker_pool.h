@@ -30,11 +30,14 @@ class WorkSource {
 
 class WorkerPool {
  public:
+  // Fewer threads where the system gives no more.
   explicit WorkerPool(int threads);
   ~WorkerPool();
   WorkerPool(const WorkerPool&) = delete;
 
   int threads() const { return static_cast<int>(threads_.size()); }
+  // Fewer where the machine has far fewer cores: work is worth no more parts than these take.
+  int useful_threads() const;
   void add(std::shared_ptr<WorkSource> source);
   void remove(const WorkSource* source);
   // There is work for `parts` threads.
@@ -45,14 +48,17 @@ class WorkerPool {
   using Sources = std::vector<std::shared_ptr<WorkSource>>;
   void run();
   bool run_once(Worker& worker, const Sources& sources);
+  bool stay_awake(u32 seen);
   Sources snapshot() const;
 
+  const int cores_;
   std::vector<std::thread> threads_;
   mutable std::mutex mutex_;
   Sources sources_;
   std::atomic<u32> version_{0};  // of sources_
   std::atomic<u32> signal_{0};   // counts notifications; sleepers wait for it to change
   std::atomic<int> sleepers_{0};
+  std::atomic<int> waking_{0};  // that look for work without sleeping
   std::atomic<bool> stop_{false};
 };
 

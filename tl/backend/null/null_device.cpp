@@ -2,8 +2,6 @@
 
 #include <cstring>
 
-#include "tl/base/fail_point.h"
-
 namespace tl::null {
 
 // Proves of every replay that the order of its plan holds for the ranges it really has.
@@ -54,7 +52,7 @@ class NullStream : public CommandStream {
       if (c.is_skipped) continue;
       if (auto failure = batch.blocked_by(c)) {
         batch.outcome->fail(c.step, std::move(failure));
-      } else if (must_fail(FailPoint::Command, c.op->name)) {
+      } else if (fails_on_purpose(batch, c)) {
         batch.outcome->fail(c.step, make_failure(command_error(batch, c, "failed on purpose")));
       }
       for (const Access& a : accesses) {

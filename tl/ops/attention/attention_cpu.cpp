@@ -22,7 +22,7 @@ TL_SIMD_DISPATCH(attention)
 
 #else
 
-#include "tl/ops/norm/norm_rows.inc"
+#include "tl/ops/attention/attention_rows.inc"
 
 namespace tl::cpu::TL_SIMD {
 namespace {
@@ -43,14 +43,6 @@ AttentionBlock block_of(const AttentionShape& a, i64 unit) {
   block.heads = a.heads;
   block.head = block.kv_head * (a.h / a.hk) + part * a.heads;
   return block;
-}
-
-// Calls f with the rows of x as their own type: RowsOf<float>, RowsOf<f16> or RowsOf<bf16>.
-template <typename F>
-TL_INLINE void with_rows(const Operand& x, i64 offset, i64 stride, F f) {
-  if (x.dtype == DType::F16) return f(RowsOf<f16>{x.ptr<f16>() + offset, stride});
-  if (x.dtype == DType::BF16) return f(RowsOf<bf16>{x.ptr<bf16>() + offset, stride});
-  f(RowsOf<float>{x.ptr<float>() + offset, stride});
 }
 
 // Scores of keys [first, last) to weights: exact zeros where `seen` does not reach.
@@ -78,18 +70,18 @@ void attend(const KernelCall& call, const AttentionShape& a, const AttentionBloc
   for (i64 r = 0; r < block.rows(); ++r) {
     const i64 from = attention_offset(q, a.first, block.batch, block.query + r / block.heads,
                                       block.head + r % block.heads);
-    const float* row = read_row(q, from, a.d, 1, queries + r * a.d);
-    if (row != queries + r * a.d) std::copy_n(row, a.d, queries + r * a.d);
+    copy_rows(q, from, 1, 0, a.d, 1, queries + r * a.d, a.d);
   }
   const RowsOf<float> query_rows{queries, a.d}, score_rows{scores, stride};
-  with_rows(k, attention_offset(k, a.first, block.batch, first, block.kv_head), k.strides[a.first],
-            [&](auto key_rows) { dot_block(query_rows, block.rows(), key_rows, keys, a.d, scores, stride); });
+  typed_rows(
+      k, attention_offset(k, a.first, block.batch, first, block.kv_head), k.strides[a.first],
+      [&](auto key_rows) { dot_block(query_rows, block.rows(), key_rows, keys, a.d, scores, stride); });
   for (i64 r = 0; r < block.rows(); ++r) {
     const i64 position = position_of(call.in[3], block.batch, block.query + r / block.heads);
     weights_row(scores + r * stride, first, last, a.visible(position), a.scale);
   }
   std::fill_n(sums, block.rows() * a.d, 0.0f);
-  with_rows(
+  typed_rows(
       v, attention_offset(v, a.first, block.batch, first, block.kv_head), v.strides[a.first],
       [&](auto value_rows) { chain_block(score_rows, 1, block.rows(), value_rows, a.d, keys, sums, a.d); });
   for (i64 r = 0; r < block.rows(); ++r) {
@@ -103,8 +95,8 @@ void attend(const KernelCall& call, const AttentionShape& a, const AttentionBloc
 void attention(KernelCall& call) {
   const AttentionShape a = attention_shape(call);
   const i64 rows = std::min(a.queries, a.s) * a.heads, stride = (a.t + kLanes - 1) / kLanes * kLanes;
-  auto* scratch =
-      static_cast<float*>(call.scratch->get(static_cast<size_t>(rows * (2 * a.d + stride)) * sizeof(float)));
+  auto* scratch = call.try_scratch<float>(rows * (2 * a.d + stride));
+  if (scratch == nullptr) return;
   for (i64 unit = call.begin; unit < call.end; ++unit) attend(call, a, block_of(a, unit), scratch);
 }
 

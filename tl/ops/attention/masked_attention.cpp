@@ -217,6 +217,13 @@ static Cost masked_attention_cost(const KernelCall& call) {
           traffic(call)};
 }
 
+// As one op after the other would have had it.
+static void masked_attention_parts(const Attrs& attrs, std::vector<std::string_view>& names) {
+  names.push_back("matmul");
+  add_step_names(attrs.ints(), names);
+  names.insert(names.end(), {"softmax", "matmul"});
+}
+
 const OpDef op_masked_attention = {
     .name = "masked_attention",
     .signature = "(program: ints, grouped: int, q: tensor, k: tensor, v: tensor, x: tensor...) -> tensor",
@@ -230,6 +237,7 @@ const OpDef op_masked_attention = {
             .units = masked_attention_units,
             .unit_cost = masked_attention_unit_cost},
     .cost = masked_attention_cost,
+    .parts = masked_attention_parts,
     .is_internal = true,
 };
 

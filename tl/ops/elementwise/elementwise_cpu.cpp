@@ -314,8 +314,7 @@ class Interpreter {
   Interpreter(KernelCall& call, const FusedProgram& program)
       : call_(call), program_(program), plan_(call), inner_(plan_.dims.back()) {
     assign_slots();
-    memory_ = static_cast<std::byte*>(
-        call.scratch->get(kSlotBytes * static_cast<size_t>(kFirstStep + step_slots_)));
+    memory_ = call.try_scratch<std::byte>(static_cast<i64>(kSlotBytes) * (kFirstStep + step_slots_));
     for (int k = 0; k < program.inputs; ++k) {
       const auto n = static_cast<size_t>(k);
       is_splat_[n] = true;
@@ -325,6 +324,7 @@ class Interpreter {
   }
 
   void run() {
+    if (memory_ == nullptr) return;  // the call has failed
     for (i64 at = call_.begin; at < call_.end;) {
       const i64 column = at % inner_;
       // Long rows are cut at their ends, so that most operands can be read in place; short ones are gathered.

@@ -1,5 +1,8 @@
 #include "tl/ops/elementwise/fused.h"
 
+#include <algorithm>
+#include <cmath>
+
 namespace tl {
 
 // numbers[0] is the number of inputs; each step is one number of six bytes: code, compute, out, three
@@ -77,6 +80,63 @@ std::optional<FusedProgram> decode_program(std::span<const i64> numbers) {
     program.steps.push_back(step);
   }
   return program;
+}
+
+int order_of(const FusedProgram& program, std::span<const Operand> others) {
+  int follows = 0, order = 1;  // the value that follows input 0, and how
+  double scale = 1;
+  const auto factor_of = [&](int value) {
+    if (value < 1 || value >= program.inputs) return 0.0;
+    const Operand& x = others[static_cast<size_t>(value - 1)];
+    return x.data == nullptr ? load_as_double(x.dtype, &x.constant, 0) : 0.0;
+  };
+  const auto reads = [&](const FusedStep& step) {
+    const auto args = std::span(step.args).first(static_cast<size_t>(info(step.code).arity));
+    return std::count(args.begin(), args.end(), follows);
+  };
+  for (int i = 0; i < program.steps.size(); ++i) {
+    const FusedStep& step = program.steps[i];
+    if (reads(step) == 0) continue;
+    if (reads(step) > 1 || step.compute != DType::F32 || step.out != DType::F32) return 0;
+    for (int later = i + 1; later < program.steps.size(); ++later) {
+      if (reads(program.steps[later]) > 0) return 0;
+    }
+    const bool is_first = step.args[0] == follows;
+    switch (step.code) {
+      case ScalarCode::add:
+      case ScalarCode::minimum:
+      case ScalarCode::maximum:
+        break;
+      case ScalarCode::neg:
+        order = -order;
+        break;
+      case ScalarCode::sub:
+        order = is_first ? order : -order;
+        break;
+      case ScalarCode::mul:
+      case ScalarCode::div: {
+        double factor = factor_of(step.args[is_first ? 1 : 0]);
+        if (step.code == ScalarCode::div) factor = is_first ? 1 / factor : 0;
+        scale *= std::max(std::abs(factor), 1.0);
+        if (factor == 0 || !(scale <= 0x1p40)) return 0;  // nothing becomes infinite
+        order = factor > 0 ? order : -order;
+        break;
+      }
+      case ScalarCode::where:
+        if (is_first) return 0;
+        break;
+      default:
+        return 0;
+    }
+    follows = program.inputs + i;
+  }
+  return follows == program.inputs + program.steps.size() - 1 ? order : 0;
+}
+
+void add_step_names(std::span<const i64> numbers, std::vector<std::string_view>& names) {
+  const std::optional<FusedProgram> program = decode_program(numbers);
+  if (!program) return;
+  for (const FusedStep& step : program->steps) names.push_back(info(step.code).name);
 }
 
 }  // namespace tl

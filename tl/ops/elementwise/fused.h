@@ -43,6 +43,12 @@ class FusedBuilder {
 
 // Empty if the numbers are no program.
 std::optional<FusedProgram> decode_program(std::span<const i64> numbers);
+// Whether the result rises (1) or falls (-1) with input 0, in float32 and for whatever the others hold; 0:
+// who knows. Then for inputs between -x and x, far from the ends of float32, it lies between the results for
+// these, and is NaN only where both are. `others`: the other inputs; factors must be constants.
+int order_of(const FusedProgram& program, std::span<const Operand> others);
+// Adds the names of its steps' ops.
+void add_step_names(std::span<const i64> numbers, std::vector<std::string_view>& names);
 
 namespace ref {
 void fused(KernelCall& call);

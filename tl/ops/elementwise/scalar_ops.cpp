@@ -129,6 +129,8 @@ const OpDef op_fused = {
     .cpu = {.run = cpu::fused, .unit_cost = fused_cost},
     .cost = fused_total,
     .makes_infinity = takes_logarithms,
+    .parts = [](const Attrs& attrs,
+                std::vector<std::string_view>& names) { add_step_names(attrs.ints(), names); },
     .is_internal = true,
 };
 

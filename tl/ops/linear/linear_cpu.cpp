@@ -216,7 +216,9 @@ void quantised(KernelCall& call) {
   const i64 codes = job.piece * kPanelRows, floats = codes / job.group;
   const size_t panel_bytes = static_cast<size_t>(codes) + 2 * sizeof(float) * static_cast<size_t>(floats);
   const size_t sum_bytes = sizeof(float) * static_cast<size_t>(at_once * kRowBlock * kPanelRows);
-  auto* memory = static_cast<u8*>(call.scratch->get(panel_bytes * static_cast<size_t>(at_once) + sum_bytes));
+  auto* memory =
+      call.try_scratch<u8>(static_cast<i64>(panel_bytes * static_cast<size_t>(at_once) + sum_bytes));
+  if (memory == nullptr) return;
   for (i64 p = 0; p < at_once; ++p, memory += panel_bytes) {
     auto* scale = reinterpret_cast<float*>(memory + codes);
     job.panels[p] = {memory, scale, scale + floats};
@@ -260,8 +262,8 @@ void float_weights(KernelCall& call) {
   const Operand &x = call.in[0], &w = call.in[1];
   const i64 n = w.dims[0], k = w.dims[1], rows = row_count(x);
   constexpr i64 kBlock = 64;
-  auto* sums =
-      static_cast<float*>(call.scratch->get(static_cast<size_t>(kBlock * (kPanelRows + k)) * sizeof(float)));
+  auto* sums = call.try_scratch<float>(kBlock * (kPanelRows + k));
+  if (sums == nullptr) return;
   for (i64 first = 0; first < rows; first += kBlock) {
     const i64 count = std::min(kBlock, rows - first);
     const RowsOf<float> a = float_rows(x, first, count, sums + kBlock * kPanelRows);

@@ -126,8 +126,8 @@ void by_lanes(KernelCall& call, const MatmulShape& s) {
   const bool direct = b.dtype == DType::F32 || b.dtype == DType::F16 || b.dtype == DType::BF16;
   const i64 sums_size = kTileRows * kTileColumns, copy_a = kTileRows * s.k,
             copy_b = direct ? 0 : kTileColumns * s.k;
-  auto* sums = static_cast<float*>(
-      call.scratch->get(static_cast<size_t>(sums_size + copy_a + copy_b) * sizeof(float)));
+  auto* sums = call.try_scratch<float>(sums_size + copy_a + copy_b);
+  if (sums == nullptr) return;
   float *scratch_a = sums + sums_size, *scratch_b = scratch_a + copy_a;
   each_tile(call, s, [&](const Tile& t) {
     const RowsOf<float> rows = rows_of_a(a, s, t, scratch_a);
@@ -167,8 +167,8 @@ void by_chains(KernelCall& call, const MatmulShape& s) {
   const i64 sums_size = kTileRows * kTileColumns, copy_a = kTileRows * kTileDepth,
             copy_b = kTileColumns * kTileDepth;
   const i64 row = is_quantised(b.dtype) ? s.n : 0;
-  const size_t bytes = static_cast<size_t>(sums_size + copy_a + copy_b + row) * sizeof(float);
-  auto* sums = static_cast<float*>(call.scratch->get(bytes));
+  auto* sums = call.try_scratch<float>(sums_size + copy_a + copy_b + row);
+  if (sums == nullptr) return;
   float *scratch_a = sums + sums_size, *scratch_b = scratch_a + copy_a;
   each_tile(call, s, [&](const Tile& t) {
     // Where b's rows are used a few times only, copying them would cost more than reading them where they

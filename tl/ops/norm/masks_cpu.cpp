@@ -34,7 +34,8 @@ static void masked_rows(KernelCall& call) {
                 mask = broadcast_to(call.in[1], call.out.dims);
   const AxisLines from(scores, -1), which(mask, -1);
   const i64 n = from.length;
-  float* buffers = static_cast<float*>(call.scratch->get(static_cast<size_t>(2 * n) * sizeof(float)));
+  float* buffers = call.try_scratch<float>(2 * n);
+  if (buffers == nullptr) return;
   const bool direct = call.out.dtype == DType::F32;
   const F32x16 masked = splat(-std::numeric_limits<float>::infinity());
   for (i64 r = call.begin; r < call.end; ++r) {

@@ -29,9 +29,10 @@ TL_NORM(l2_normalize)
 
 namespace tl::cpu::TL_SIMD {
 
-// row(y, x) for each of this part's lines along `axis`; `buffer` holds one line.
+// row(y, x) for each of this part's lines along `axis`; `buffer` holds one line (null: the call has failed).
 template <typename Row>
 TL_INLINE void each_row(KernelCall& call, i64 axis, float* buffer, Row row) {
+  if (buffer == nullptr) return;
   const AxisLines in(call.in[0], axis), out(call.out, axis);
   const i64 n = in.length;
   const bool direct = call.out.dtype == DType::F32 && out.stride == 1;
@@ -45,9 +46,7 @@ TL_INLINE void each_row(KernelCall& call, i64 axis, float* buffer, Row row) {
 }
 
 TL_INLINE float* row_buffers(KernelCall& call, i64 axis, int count) {
-  const Dims& dims = call.in[0].dims;
-  const i64 n = dims.empty() ? 1 : dims[static_cast<int>(axis < 0 ? axis + dims.size() : axis)];
-  return static_cast<float*>(call.scratch->get(static_cast<size_t>(n * count) * sizeof(float)));
+  return call.try_scratch<float>(AxisLines(call.in[0], axis).length * count);
 }
 
 static void softmax(KernelCall& call) {
@@ -65,6 +64,7 @@ static void rms_norm(KernelCall& call) {
   const i64 n = call.in[0].cols();
   const float eps = static_cast<float>(call.attrs->float_at(0));
   float* buffers = row_buffers(call, -1, 2);
+  if (buffers == nullptr) return;
   const float* w = read_row(call.in[1], 0, n, call.in[1].strides[0], buffers + n);
   each_row(call, -1, buffers, [=](float* y, const float* x) { rms_norm_row(y, x, w, n, eps); });
 }
@@ -80,6 +80,7 @@ static void layer_norm_affine(KernelCall& call) {
   const i64 n = call.in[0].cols();
   const float eps = static_cast<float>(call.attrs->float_at(0));
   float* buffers = row_buffers(call, -1, 3);
+  if (buffers == nullptr) return;
   const float* w = read_row(call.in[1], 0, n, call.in[1].strides[0], buffers + n);
   const float* b = read_row(call.in[2], 0, n, call.in[2].strides[0], buffers + 2 * n);
   each_row(call, -1, buffers, [=](float* y, const float* x) { layer_norm_row(y, x, w, b, n, eps); });

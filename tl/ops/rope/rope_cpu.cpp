@@ -137,7 +137,8 @@ static void rope_rows(KernelCall& call, const double* frequencies) {
   const RopeAttrs attrs(*call.attrs);
   const RopeRows rows(call.in[0], &call.in[1]);
   const i64 d = call.in[0].dims.back(), pairs = attrs.pairs(d);
-  float* c = static_cast<float*>(call.scratch->get(static_cast<size_t>(3 * d) * sizeof(float)));
+  float* c = call.try_scratch<float>(3 * d);
+  if (c == nullptr) return;
   for (i64 u = call.begin; u < call.end; ++u) {
     turns(c, c + pairs, frequencies, static_cast<double>(rows.position(u)) * attrs.scale, pairs);
     rotate_unit(call, rows, u, c, c + pairs, pairs, attrs.pairing, c + d);
@@ -149,7 +150,8 @@ static void rope_table_rows(KernelCall& call) {
   const RopeRows rows(call.in[0], nullptr);
   const Operand &x = call.in[0], &cosines = call.in[1], &sines = call.in[2];
   const i64 d = x.dims.back(), pairs = d / 2;
-  float* c = static_cast<float*>(call.scratch->get(static_cast<size_t>(3 * d) * sizeof(float)));
+  float* c = call.try_scratch<float>(3 * d);
+  if (c == nullptr) return;
   for (i64 u = call.begin; u < call.end; ++u) {
     const i64 position = rows.position(u), step = pairing == RopePairing::Half ? 1 : 2;
     const auto pick = [&](const Operand& table, float* to) {

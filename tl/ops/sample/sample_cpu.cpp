@@ -293,7 +293,8 @@ static void frequency_penalty_kernel(KernelCall& call) {
   const i64 n = call.in[0].cols();
   const RowIds ids(call.in[0], call.in[1]);
   const double frequency = call.attrs->float_at(0), presence = call.attrs->float_at(1);
-  auto* sorted = static_cast<i64*>(call.scratch->get(static_cast<size_t>(ids.count() + n) * sizeof(i64)));
+  auto* sorted = call.try_scratch<i64>(ids.count() + n);
+  if (sorted == nullptr) return;
   auto* floats = reinterpret_cast<float*>(sorted + ids.count());
   change_rows(call, {floats, floats + n, nullptr}, [&](float* y, const float* x, i64 r) {
     for (i64 i = 0; i < ids.count(); ++i) sorted[i] = ids.at(r, i);

@@ -16,7 +16,8 @@ const OpDef* frequent_op(Random& random) {
        &op_cumsum,  &op_sum,          &op_rms_norm,  &op_attention,   &op_index,    &op_index,
        &op_index,   &op_reshape,      &op_transpose, &op_transpose,   &op_permute,  &op_broadcast_to,
        &op_concat,  &op_index_select, &op_gather,    &op_append_rows, &op_where,    &op_contiguous,
-       &op_flatten, &op_unsqueeze,    &op_argsort,   &op_cast,        &op_embedding});
+       &op_flatten, &op_unsqueeze,    &op_argsort,   &op_cast,        &op_embedding,
+       &op_append_sequences, &op_append_sequences});
 }
 
 const OpDef* any_op(Random& random) {

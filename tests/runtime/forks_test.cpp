@@ -44,7 +44,8 @@ TEST(Forks, AThousandOfThemTakeAPageOrTwoEach) {
     must(m.executor->wait(forks.back()));
   }
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
-  EXPECT_LT(took.count(), 3.0) << "below a millisecond each; the rest is for a machine that has others to serve";
+  EXPECT_LT(took.count(), 3.0)
+      << "below a millisecond each; the rest is for a machine that has others to serve";
   EXPECT_LE(in_use(m) - before, (1000 * 2 * kPage) + (64 << 10));
   EXPECT_LE(resident_bytes() - resident, 64 << 20);
   const auto all = [&](const Tensor& t) { return m.sum_of(t); };
@@ -148,7 +149,8 @@ TEST(Forks, TheNullDeviceSeesWhoseMemoryAForkReads) {
   Tensor fork = m.op(op_append_rows, {first_rows(m, cache, 4), m.noise({2, 1024}, 2)});
   must(m.executor->wait(fork));
   ASSERT_NE(fork->value.buffer->id(), owner);
-  // Nobody holds the rows behind those that are shared: they are written over in place; the shared ones never.
+  // Nobody holds the rows behind those that are shared: they are written over in place; the shared ones
+  // never.
   const Tensor doubled = m.op(op_add, {fork, fork});
   Tensor again = m.op(op_append_rows, {first_rows(m, std::exchange(cache, {}), 4), m.noise({3, 1024}, 3)});
   must(m.executor->flush());
@@ -192,8 +194,8 @@ TEST(Forks, ThreadsForkOneCacheAtOnce) {
         numbers.push_back(static_cast<float>(state >> 8) / 8388608.0f - 1.0f);
       }
       for (size_t k = 0; k < 30; ++k) {
-        const Tensor row = must(executor->from_host(
-            {DType::F32, {1, 192}}, std::as_bytes(std::span(numbers).subspan(k * 192, 192))));
+        const Tensor row = must(executor->from_host({DType::F32, {1, 192}},
+                                                    std::as_bytes(std::span(numbers).subspan(k * 192, 192))));
         more = must(executor->apply(op_append_rows, {more, row}));
         if (k % 7 == 0) must(executor->wait(more));
       }

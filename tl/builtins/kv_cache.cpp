@@ -116,8 +116,9 @@ static Result<Tensor> with_room(CallContext& ctx, const KVCache& cache, const Te
   if (rows <= room) return old;
   i64 wanted = rows;
   if (old || rows < kLeastRoom) {
-    wanted = old && rows <= 2 * room ? 2 * room
-                                     : std::max(kLeastRoom, static_cast<i64>(std::bit_ceil(static_cast<u64>(rows))));
+    wanted = old && rows <= 2 * room
+                 ? 2 * room
+                 : std::max(kLeastRoom, static_cast<i64>(std::bit_ceil(static_cast<u64>(rows))));
   }
   if (cache.capacity >= rows) wanted = std::min(wanted, cache.capacity);
   Shape shape = like.shape;
@@ -266,7 +267,8 @@ Result<Value> append_to_cache(CallContext& ctx, KVCache& cache, const Value& lay
   TL_TRY(const Tensor keys, as_stored(ctx, cache, k));
   TL_TRY(const Tensor values, as_stored(ctx, cache, v));
   if (cache.sequences > 0) return append_to_batch(ctx, cache, *at, keys, values, counts);
-  if (!counts.is_empty()) return fail(Code::BadProgram, "append: counts are for a KVCache of several sequences");
+  if (!counts.is_empty())
+    return fail(Code::BadProgram, "append: counts are for a KVCache of several sequences");
   TL_TRY(Tensor new_keys, grown(ctx, cache, at->keys, keys));
   TL_TRY(at->values, grown(ctx, cache, at->values, values));
   at->keys = std::move(new_keys);
@@ -281,8 +283,8 @@ Result<Value> set_in_cache(CallContext& ctx, KVCache& cache, const Value& layer,
   if (cache.sequences > 0) {
     for (const Tensor* t : {&keys, &values}) {
       if (t->rank() >= 2 && t->shape()[0] == cache.sequences && t->shape()[1] == keys.shape()[1]) continue;
-      return fail(Code::BadProgram, "set: found rows {}, want [{} sequences, rows, ...]", to_string(t->shape()),
-                  cache.sequences);
+      return fail(Code::BadProgram, "set: found rows {}, want [{} sequences, rows, ...]",
+                  to_string(t->shape()), cache.sequences);
     }
     at->lengths.assign(static_cast<size_t>(cache.sequences), keys.shape()[1]);
   }

@@ -2,9 +2,9 @@
 // and mutable, as a list: `b = a` makes b another name of the same cache. A copy shares what is there, and
 // neither sees what the other appends.
 //
-// A cache of several sequences (a batch) has an axis for them in front: its tensors are [sequences, room, ...],
-// room for rows that doubles when it is used up. Each sequence has a length of its own; rows behind it are
-// zeros, or what stood there before.
+// A cache of several sequences (a batch) has an axis for them in front: its tensors are [sequences, room,
+// ...], room for rows that doubles when it is used up. Each sequence has a length of its own; rows behind it
+// are zeros, or what stood there before.
 #pragma once
 
 #include "tl/builtins/context.h"
@@ -13,7 +13,7 @@ namespace tl::lang {
 
 struct KVCache : ObjectOf<ObjectKind::KVCache> {
   struct Layer {
-    Tensor keys, values;  // [positions, ...]; empty: nothing yet
+    Tensor keys, values;       // [positions, ...]; empty: nothing yet
     std::vector<i64> lengths;  // of a batch
     i64 longest() const;
   };

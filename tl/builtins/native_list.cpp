@@ -55,7 +55,8 @@ Result<Value> native_append(CallContext& ctx, std::span<Value> args) {
   }
   if (auto* cache = args[0].get_if<KVCache>()) {
     if (args.size() != 4 && args.size() != 5)
-      return fail(Code::BadProgram, "append: a KVCache takes (layer, k, v) or (layer, k, v, counts), got {} arguments",
+      return fail(Code::BadProgram,
+                  "append: a KVCache takes (layer, k, v) or (layer, k, v, counts), got {} arguments",
                   args.size() - 1);
     return append_to_cache(ctx, *cache, args[1], args[2], args[3], args.size() == 5 ? args[4] : Value());
   }

@@ -41,8 +41,7 @@ Result<std::shared_ptr<Buffer>> HostDevice::allocate(i64 bytes, StreamId stream,
 static Result<void*> map_range(i64 bytes, size_t size) {
   if (must_fail(FailPoint::Map))
     return fail(Code::OutOfMemory, "an address range of {} bytes failed on purpose", bytes);
-  void* data =
-      mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  void* data = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (data == MAP_FAILED)
     return fail(Code::OutOfMemory, "the system has no address range of {} bytes left", bytes);
   return data;
@@ -74,8 +73,8 @@ Result<std::shared_ptr<Buffer>> HostDevice::reserve(i64 bytes, const MemoryLabel
   return adopt(data, size, bytes, label, std::make_shared<RangePages>());
 }
 
-// The second look at shared pages is for reading only: a write through it would be a fault of ours, and is one
-// of the machine's.
+// The second look at shared pages is for reading only: a write through it would be a fault of ours, and is
+// one of the machine's.
 static bool map_again(std::byte* to, const std::byte* from, const RangePages& pages) {
   i64 begin = 0;
   for (const RangePages::Piece& piece : pages.pieces) {

@@ -228,9 +228,10 @@ void MemoryPool::release(Block block, StreamId home, const Buffer& buffer) {
 
 std::shared_ptr<Buffer> MemoryPool::adopt(Device& device, void* data, i64 bytes, const MemoryLabel& label,
                                           std::function<void()> end, i64 mapped_bytes) {
-  auto buffer = std::make_shared<Buffer>(
-      device, data, bytes, [this, end = std::move(end), mapped_bytes](Buffer& b) {
-        release_adopted(b, {.tickets = {}, .block = {}, .home = {}, .end = end, .mapped_bytes = mapped_bytes});
+  auto buffer =
+      std::make_shared<Buffer>(device, data, bytes, [this, end = std::move(end), mapped_bytes](Buffer& b) {
+        release_adopted(b,
+                        {.tickets = {}, .block = {}, .home = {}, .end = end, .mapped_bytes = mapped_bytes});
       });
   const std::lock_guard lock(mutex_);
   stats_.mapped_bytes += mapped_bytes;
@@ -241,10 +242,9 @@ std::shared_ptr<Buffer> MemoryPool::adopt(Device& device, void* data, i64 bytes,
 std::shared_ptr<Buffer> MemoryPool::adopt_range(Device& device, void* data, i64 bytes,
                                                 const MemoryLabel& label, std::shared_ptr<RangePages> pages,
                                                 EndRange end) {
-  auto buffer =
-      std::make_shared<Buffer>(device, data, bytes, [this, end = std::move(end)](Buffer& b) {
-        release_adopted(b, {.tickets = {}, .block = {}, .home = {}, .pages = b.pages, .end_range = end});
-      });
+  auto buffer = std::make_shared<Buffer>(device, data, bytes, [this, end = std::move(end)](Buffer& b) {
+    release_adopted(b, {.tickets = {}, .block = {}, .home = {}, .pages = b.pages, .end_range = end});
+  });
   const i64 begin = pages->pieces.empty() ? 0 : pages->pieces.back().end;
   auto own = std::make_shared<SharedPages>(SharedPages{buffer->id(), begin, {begin}, label});
   buffer->is_reserved = true;

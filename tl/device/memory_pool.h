@@ -25,8 +25,8 @@ class MemorySource {
 // Guarded by the pool.
 struct SharedPages {
   BufferId owner{};
-  i64 begin = 0;             // offset in every range that looks at them
-  std::multiset<i64> ends;   // how far each of these looks
+  i64 begin = 0;            // offset in every range that looks at them
+  std::multiset<i64> ends;  // how far each of these looks
   MemoryLabel label;
 };
 

@@ -460,8 +460,7 @@ void Run::add_accesses(Batch& batch, Command& c, size_t index) const {
     const Operand& o = outputs[k];
     const i64 bytes = element_bytes(o.dtype, o.numel());
     add({output_buffer(static_cast<i32>(index), static_cast<int>(k))->id(), c.kept_bytes,
-         bytes - c.kept_bytes,
-         Access::Mode::Write});
+         bytes - c.kept_bytes, Access::Mode::Write});
   }
 }
 

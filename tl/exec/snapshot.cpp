@@ -130,8 +130,8 @@ class Placer {
                       static_cast<u64>(item.in_place) << 2 | static_cast<u64>(item.overwrites) << 3;
     return static_cast<u64>(type.dtype) | flags << 8 | static_cast<u64>(type.rank()) << 12 |
            static_cast<u64>(item.compliant) << 16 | static_cast<u64>(item.same_shape) << 24 |
-           static_cast<u64>(item.inputs.size()) << 32 | static_cast<u64>(item.forks) << 38 | static_cast<u64>(item.unused) << 39 |
-           attention_facts(s_, item) << 40;
+           static_cast<u64>(item.inputs.size()) << 32 | static_cast<u64>(item.forks) << 38 |
+           static_cast<u64>(item.unused) << 39 | attention_facts(s_, item) << 40;
   }
 
  private:

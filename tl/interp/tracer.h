@@ -20,8 +20,8 @@ namespace tl::interp {
 
 // Something that existed before the call, and how to get there. The root is an argument or a global.
 struct Place {
-  // Keys to Longest are of layer `index` of a cache; Longest: positions of its longest sequence, with `counts`
-  // more of each.
+  // Keys to Longest are of layer `index` of a cache; Longest: positions of its longest sequence, with
+  // `counts` more of each.
   enum class Kind : u8 { Arg, Global, Capture, Field, Item, Cell, Keys, Values, Lengths, Longest };
   // What a replay does with what it finds there.
   enum class Use : u8 {
@@ -51,8 +51,8 @@ struct Place {
     i64 value = 0;
   };
   std::vector<Count> counts;
-  Value value;              // Guard, Weight, Struct (an empty object of the type), Cache (what it stores)
-  Span where;               // who read it first
+  Value value;  // Guard, Weight, Struct (an empty object of the type), Cache (what it stores)
+  Span where;   // who read it first
 };
 
 // What a traced call gives: a tensor or int of the trace, a constant, or a new object of such.
@@ -74,7 +74,8 @@ struct CacheEffect {
   i32 input = -1;  // which input held it before: replays take it from there
 };
 
-// How much longer the call leaves the sequences of a layer, in ints of the trace: one for all, or one for each.
+// How much longer the call leaves the sequences of a layer, in ints of the trace: one for all, or one for
+// each.
 struct LengthsEffect {
   i32 cache = 0;  // place
   u32 layer = 0;

@@ -34,20 +34,20 @@ enum class Native : u8 {
 
 const Native* special(std::string_view name) {
   static const std::unordered_map<std::string_view, Native> kNatives = {
-      {"shape", Native::Shape},        {"len", Native::Len},
-      {"numel", Native::Numel},        {"rank", Native::Aware},
-      {"ndim", Native::Aware},         {"dtype", Native::Aware},
-      {"linear", Native::Aware},       {"layer_norm", Native::Aware},
-      {"tensor", Native::Aware},       {"from_array", Native::Aware},
-      {"from_vec", Native::Aware},     {"concat", Native::TensorList},
-      {"k", Native::CacheLayer},       {"v", Native::CacheLayer},
-      {"get_k", Native::CacheLayer},   {"get_v", Native::CacheLayer},
-      {"length", Native::CacheLength}, {"append", Native::Append},
+      {"shape", Native::Shape},          {"len", Native::Len},
+      {"numel", Native::Numel},          {"rank", Native::Aware},
+      {"ndim", Native::Aware},           {"dtype", Native::Aware},
+      {"linear", Native::Aware},         {"layer_norm", Native::Aware},
+      {"tensor", Native::Aware},         {"from_array", Native::Aware},
+      {"from_vec", Native::Aware},       {"concat", Native::TensorList},
+      {"k", Native::CacheLayer},         {"v", Native::CacheLayer},
+      {"get_k", Native::CacheLayer},     {"get_v", Native::CacheLayer},
+      {"length", Native::CacheLength},   {"append", Native::Append},
       {"lengths", Native::CacheLengths}, {"sequences", Native::CacheSequences},
-      {"push", Native::Change},        {"pop", Native::Change},
-      {"extend", Native::Change},      {"insert", Native::Change},
-      {"remove", Native::Change},      {"set", Native::Change},
-      {"clear", Native::Change},       {"einsum", Native::Einsum},
+      {"push", Native::Change},          {"pop", Native::Change},
+      {"extend", Native::Change},        {"insert", Native::Change},
+      {"remove", Native::Change},        {"set", Native::Change},
+      {"clear", Native::Change},         {"einsum", Native::Einsum},
   };
   const auto it = kNatives.find(name);
   return it == kNatives.end() ? nullptr : &it->second;
@@ -135,9 +135,8 @@ Tracer::CacheLayer* Tracer::use_layer(const Value& cache, const Value& layer) {
     return nullptr;
   }
   const u32 number = static_cast<u32>(layer.as_int());
-  const auto known = std::find_if(layers_.begin(), layers_.end(), [&](const CacheLayer& l) {
-    return l.cache == place && l.layer == number;
-  });
+  const auto known = std::find_if(layers_.begin(), layers_.end(),
+                                  [&](const CacheLayer& l) { return l.cache == place && l.layer == number; });
   if (known != layers_.end()) return &*known;
   const KVCache::Layer& at = layers[number];
   if (!at.keys || !at.values) {
@@ -212,9 +211,9 @@ Tracer::Counts* Tracer::use_counts(Value& list, i32 given, i64 rows) {
       return abort("its counts do not fit"), nullptr;
     if (place >= 0) item = read(Place::Kind::Item, place, static_cast<u32>(i), item);
     const i32 symbol = symbol_of(item);
-    const auto of_symbol = std::find_if(
-        call_->places.begin(), call_->places.end(),
-        [&](const Place& p) { return symbol >= 0 && p.use == Place::Use::Int && p.symbol == symbol; });
+    const auto of_symbol = std::find_if(call_->places.begin(), call_->places.end(), [&](const Place& p) {
+      return symbol >= 0 && p.use == Place::Use::Int && p.symbol == symbol;
+    });
     const bool is_given = of_symbol != call_->places.end();
     if (!is_given) fix(item);
     counts.values.push_back(item.as_int());
@@ -235,7 +234,8 @@ void Tracer::append_to_batch(std::span<Value> args) {
   CacheLayer* const layer = use_layer(args[0], args[1]);
   if (layer == nullptr || is_aborted_) return;
   const Tensor *const k = tensor_of(args[2]), *const v = tensor_of(args[3]);
-  if (k == nullptr || v == nullptr || k->rank() < 2 || v->rank() < 2) return abort("it appends what is no tensor");
+  if (k == nullptr || v == nullptr || k->rank() < 2 || v->rank() < 2)
+    return abort("it appends what is no tensor");
   use_lengths(args[0], *layer);
   if (is_aborted_) return;
   const auto dim = [&](const Tensor& t) {
@@ -516,8 +516,7 @@ void Tracer::add_effects() {
     };
     add(before.keys, now.keys, true, before.keys_input);
     add(before.values, now.values, false, before.values_input);
-    if (before.has_grown)
-      call_->lengths.push_back({before.cache, before.layer, before.added});
+    if (before.has_grown) call_->lengths.push_back({before.cache, before.layer, before.added});
   }
 }
 

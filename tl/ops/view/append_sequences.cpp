@@ -44,11 +44,12 @@ i64 sequences(const KernelCall& call) {
 }
 double sequence_cost(const KernelCall& call) {
   const i64 rows = is_in_place(call) ? call.in[1].dims[1] : call.out.dims[1];
-  return 20 + 0.1 * static_cast<double>(rows * (call.out.numel() / std::max<i64>(1, call.out.dims[0] *
-                                                                                        call.out.dims[1])));
+  return 20 + 0.1 * static_cast<double>(
+                        rows * (call.out.numel() / std::max<i64>(1, call.out.dims[0] * call.out.dims[1])));
 }
 
 void run_append_sequences(KernelCall& call) {
+  if (call.out.numel() == 0) return;
   const Operand &x = call.in[0], &rows = call.in[1], &lengths = call.in[2], &counts = call.in[3];
   const i64 room = call.out.dims[1], given = rows.dims[1], all = call.out.dims[0];
   const i64 bytes = call.out.numel() / (all * room) * size_of(call.out.dtype);
@@ -84,8 +85,11 @@ constexpr Kernel kAppendSequences = {
 const OpDef op_append_sequences = {
     .name = "append_sequences",
     .signature = "(x: tensor, rows: tensor, lengths: tensor, counts: tensor) -> tensor",
-    .doc = "x [sequences, room, ...] with the first counts[i] of rows[i] behind the lengths[i] rows of sequence i.",
-    .example = "append_sequences([[1, 0], [0, 0]], [[5], [6]], [1, 0], 1)  //~ [[1 5] [6 0]] shape=[2, 2] int64",
+    .doc =
+        "x [sequences, room, ...] with the first counts[i] of rows[i] behind the lengths[i] rows of sequence "
+        "i.",
+    .example =
+        "append_sequences([[1, 0], [0, 0]], [[5], [6]], [1, 0], 1)  //~ [[1 5] [6 0]] shape=[2, 2] int64",
     .infer = infer_append_sequences,
     .layout = Layout::Contiguous,
     .reference = kAppendSequences,

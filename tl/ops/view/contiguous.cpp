@@ -51,8 +51,8 @@ Result<TensorType> infer_same(const InferContext& c) {
 
 constexpr Kernel kContiguous = {.run = run_contiguous, .units = row_units, .unit_cost = row_cost};
 
-// --- append: rows at the end of axis 0. Units are rows along axis 0 that have to be written, of the first one
-// perhaps only its end. ---
+// --- append: rows at the end of axis 0. Units are rows along axis 0 that have to be written, of the first
+// one perhaps only its end. ---
 
 i64 bytes_of_row(const Operand& o) {
   return o.dims[0] == 0 ? 0 : o.numel() / o.dims[0] * size_of(o.dtype);

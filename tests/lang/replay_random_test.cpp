@@ -62,7 +62,9 @@ class Maker {
     line("fn half(x) {{ x * 0.5 }}");
     line("let config = Config {{ w: randn([4, 4]), n: 2, act: relu, cache: kv_cache(2, 8),");
     line("                       several: kv_cache(2, sequences: 2) }}");
-    line("let other = Config {{ w: w, n: 3, act: half, cache: kv_cache(2, 64), several: kv_cache(2, 5, sequences: 2) }}");
+    line(
+        "let other = Config {{ w: w, n: 3, act: half, cache: kv_cache(2, 64), several: kv_cache(2, 5, "
+        "sequences: 2) }}");
     for (const char* of : {"config", "other"}) {
       for (const int layer : {0, 1}) {
         line("{}.cache.append({}, randn([1, 4]), randn([1, 4]))", of, layer);
@@ -159,8 +161,9 @@ class Maker {
         return fmt::format("stack([{}, {}], 0)[{}]", a, a, pick(2));
       case 18:
         if (one_in(2)) return fmt::format("{} + sum(s.cache.k({}), 0) + s.cache.length()", a, pick(2));
-        return fmt::format("{} + sum(sum(s.several.v({}), 0), 0) + s.several.length() + sum(s.several.lengths())",
-                           a, pick(2));
+        return fmt::format(
+            "{} + sum(sum(s.several.v({}), 0), 0) + s.several.length() + sum(s.several.lengths())", a,
+            pick(2));
       case 19:
         return fmt::format("{}[0:1] + {}", a, a);
       case 20:
@@ -206,10 +209,9 @@ class Maker {
           return;
         }
         const std::string taken = fmt::format("min(len({}), 1)", a);
-        const std::string counts =
-            one_in(2) ? "" : fmt::format(", [{}, {} * {}]", taken, taken, pick(2));
-        line("s.several.append({}, stack([{}[0:1], {}[-1:]], 0), stack([{}[-1:], {}[0:1]], 0){})", layer, a, a,
-             a, a, counts);
+        const std::string counts = one_in(2) ? "" : fmt::format(", [{}, {} * {}]", taken, taken, pick(2));
+        line("s.several.append({}, stack([{}[0:1], {}[-1:]], 0), stack([{}[-1:], {}[0:1]], 0){})", layer, a,
+             a, a, a, counts);
         return;
       }
       case 6: {

@@ -114,12 +114,9 @@ static Result<Tensor> with_room(CallContext& ctx, const KVCache& cache, const Te
                                 const TensorType& like, i64 rows) {
   const i64 room = old ? old.shape()[1] : 0;
   if (rows <= room) return old;
-  i64 wanted = rows;
-  if (old || rows < kLeastRoom) {
-    wanted = old && rows <= 2 * room
-                 ? 2 * room
-                 : std::max(kLeastRoom, static_cast<i64>(std::bit_ceil(static_cast<u64>(rows))));
-  }
+  // More than is asked for: the next append must not have to move all of it.
+  i64 wanted = std::max(kLeastRoom, static_cast<i64>(std::bit_ceil(static_cast<u64>(rows) + 1)));
+  if (rows <= 2 * room) wanted = 2 * room;
   if (cache.capacity >= rows) wanted = std::min(wanted, cache.capacity);
   Shape shape = like.shape;
   shape[1] = wanted - room;

@@ -54,16 +54,22 @@ class Maker {
     line("let scale = 1.5");
     line("let steps = 2");
     line("let table = [randn([4]), randn([4]), 3]");
-    line("struct Config {{ w: any, n: int, act: any, cache: any }}");
+    line("struct Config {{ w: any, n: int, act: any, cache: any, several: any }}");
     line("struct Result {{ x: any, n: any }}");
     line("impl Config {{");
     line("    fn apply(self, x, k) {{ self.act(x @ self.w + k) * self.n + relu(x) }}");
     line("}}");
     line("fn half(x) {{ x * 0.5 }}");
-    line("let config = Config {{ w: randn([4, 4]), n: 2, act: relu, cache: kv_cache(2, 8) }}");
-    line("let other = Config {{ w: w, n: 3, act: half, cache: kv_cache(2, 64) }}");
+    line("let config = Config {{ w: randn([4, 4]), n: 2, act: relu, cache: kv_cache(2, 8),");
+    line("                       several: kv_cache(2, sequences: 2) }}");
+    line(
+        "let other = Config {{ w: w, n: 3, act: half, cache: kv_cache(2, 64), several: kv_cache(2, 5, "
+        "sequences: 2) }}");
     for (const char* of : {"config", "other"}) {
-      for (const int layer : {0, 1}) line("{}.cache.append({}, randn([1, 4]), randn([1, 4]))", of, layer);
+      for (const int layer : {0, 1}) {
+        line("{}.cache.append({}, randn([1, 4]), randn([1, 4]))", of, layer);
+        line("{}.several.append({}, randn([2, 1, 4]), randn([2, 1, 4]))", of, layer);
+      }
     }
   }
 
@@ -154,7 +160,10 @@ class Maker {
       case 17:
         return fmt::format("stack([{}, {}], 0)[{}]", a, a, pick(2));
       case 18:
-        return fmt::format("{} + sum(s.cache.k({}), 0) + s.cache.length()", a, pick(2));
+        if (one_in(2)) return fmt::format("{} + sum(s.cache.k({}), 0) + s.cache.length()", a, pick(2));
+        return fmt::format(
+            "{} + sum(sum(s.several.v({}), 0), 0) + s.several.length() + sum(s.several.lengths())", a,
+            pick(2));
       case 19:
         return fmt::format("{}[0:1] + {}", a, a);
       case 20:
@@ -195,7 +204,14 @@ class Maker {
       case 5: {
         const int layer = pick(2);
         const std::string& a = any(rows_);
-        line("s.cache.append({}, {}[0:1] * 1.0, {}[-1:] * 2.0)", layer, a, a);
+        if (one_in(2)) {
+          line("s.cache.append({}, {}[0:1] * 1.0, {}[-1:] * 2.0)", layer, a, a);
+          return;
+        }
+        const std::string taken = fmt::format("min(len({}), 1)", a);
+        const std::string counts = one_in(2) ? "" : fmt::format(", [{}, {} * {}]", taken, taken, pick(2));
+        line("s.several.append({}, stack([{}[0:1], {}[-1:]], 0), stack([{}[-1:], {}[0:1]], 0){})", layer, a,
+             a, a, a, counts);
         return;
       }
       case 6: {
@@ -276,13 +292,14 @@ class Maker {
         line("list.push(randn([4]))");
         break;
       case 6:
-        line("config.cache.truncate(1)");
+        line("config.{}", one_in(2) ? "cache.truncate(1)" : "several.truncate(1, sequence: 0)");
         break;
       case 7:
         line("rand_seed(i)");
         break;
       case 8:
         line("other.cache = config.cache{}", one_in(2) ? "" : ".copy()");
+        if (one_in(2)) line("other.several = config.several{}", one_in(2) ? "" : ".copy()");
         break;
       case 9:
         line("w = randn([4, 4])");
@@ -361,6 +378,7 @@ class Maker {
     --indent_;
     line("}}");
     line("print(checksum(config.cache.k(0)), checksum(other.cache.v(1)), config.cache.length())");
+    line("print(checksum(config.several.k(0)), checksum(other.several.v(1)), config.several.lengths())");
     line("print(randn([2]))");
   }
 

@@ -53,6 +53,36 @@ for a in par_map(range(6), answer) { print(a) }
 )");
 }
 
+// Forks of forks on several threads, of rows that share pages, behind truncated ones and in several
+// sequences.
+TEST(Tasks, ForkACacheWhosePagesTheyShare) {
+  expect_same_on_all_threads(R"(
+let cache = kv_cache(1, 30)
+cache.append(0, randn([25, 700]), randn([25, 700]))
+let several = kv_cache(1, sequences: 3)
+several.append(0, randn([3, 4, 50]), randn([3, 4, 50]), [4, 1, 2])
+fn grow(cache, several, depth) {
+    for k in range(4) {
+        cache.append(0, randn([1, 700]), randn([1, 700]))
+        several.append(0, randn([3, 1, 50]), randn([3, 1, 50]))
+    }
+    let sums = [checksum(cache.k(0)), checksum(cache.v(0)), checksum(several.k(0))]
+    if depth == 0 { return sums }
+    cache.truncate(cache.len() - 6)
+    several.truncate(1, sequence: 0)
+    let more = range(2).map(|i| spawn(grow, cache, several, depth - 1))
+    for k in range(9) { cache.append(0, randn([1, 700]), randn([1, 700])) }
+    for t in more { sums.extend(t.join()) }
+    sums.push(checksum(cache.k(0)))
+    return sums
+}
+let tasks = range(3).map(|i| spawn(grow, cache, several, 2))
+for k in range(10) { cache.append(0, randn([1, 700]), randn([1, 700])) }
+for t in tasks { print(t.join()) }
+print(checksum(cache.k(0)), checksum(several.k(0)))
+)");
+}
+
 TEST(Tasks, ForkACache) {
   expect_same_on_all_threads(R"(
 let cache = kv_cache(1, 64)

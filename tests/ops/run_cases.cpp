@@ -230,11 +230,10 @@ std::string check_in_place(const Run& run, Outputs& reference, SimdLevel level) 
   if (old_bytes > 0)
     std::memcpy(out.memory().data(), row_order.operand().data, static_cast<size_t>(old_bytes));
   operands[0] = contiguous_operand({operands[0].dtype, operands[0].dims}, out.memory().data());
-  const i64 appended = run.op.kind == OpKind::Append ? operands[0].dims[0] : 0;
+  const i64 kept = run.op.kind == OpKind::Append ? old_bytes : 0;
   constexpr i64 kOdd[] = {1, 3, 7, 2, 13};
-  const std::string failure =
-      run_parts(run.op.cpu,
-                outs.bind({.in = operands, .attrs = &run.attrs, .simd = level, .appended = appended}), kOdd);
+  const std::string failure = run_parts(
+      run.op.cpu, outs.bind({.in = operands, .attrs = &run.attrs, .simd = level, .kept_bytes = kept}), kOdd);
   if (std::string m = check_failure(run, failure, "in place"); !m.empty()) return m;
   if (!run.row.fails.empty() || outs.same_bytes(reference)) return "";
   return "in place: other bits";

@@ -10,13 +10,43 @@ namespace {
 
 // What programs are made of mostly: the ops that plans, caches and slots are about.
 const OpDef* frequent_op(Random& random) {
-  return random.pick<const OpDef*>(
-      {&op_add,     &op_mul,          &op_sub,       &op_maximum,     &op_tanh,     &op_silu,
-       &op_exp,     &op_matmul,       &op_matmul,    &op_linear,      &op_linear,   &op_softmax,
-       &op_cumsum,  &op_sum,          &op_rms_norm,  &op_attention,   &op_index,    &op_index,
-       &op_index,   &op_reshape,      &op_transpose, &op_transpose,   &op_permute,  &op_broadcast_to,
-       &op_concat,  &op_index_select, &op_gather,    &op_append_rows, &op_where,    &op_contiguous,
-       &op_flatten, &op_unsqueeze,    &op_argsort,   &op_cast,        &op_embedding});
+  return random.pick<const OpDef*>({&op_add,
+                                    &op_mul,
+                                    &op_sub,
+                                    &op_maximum,
+                                    &op_tanh,
+                                    &op_silu,
+                                    &op_exp,
+                                    &op_matmul,
+                                    &op_matmul,
+                                    &op_linear,
+                                    &op_linear,
+                                    &op_softmax,
+                                    &op_cumsum,
+                                    &op_sum,
+                                    &op_rms_norm,
+                                    &op_attention,
+                                    &op_index,
+                                    &op_index,
+                                    &op_index,
+                                    &op_reshape,
+                                    &op_transpose,
+                                    &op_transpose,
+                                    &op_permute,
+                                    &op_broadcast_to,
+                                    &op_concat,
+                                    &op_index_select,
+                                    &op_gather,
+                                    &op_append_rows,
+                                    &op_where,
+                                    &op_contiguous,
+                                    &op_flatten,
+                                    &op_unsqueeze,
+                                    &op_argsort,
+                                    &op_cast,
+                                    &op_embedding,
+                                    &op_append_sequences,
+                                    &op_append_sequences});
 }
 
 const OpDef* any_op(Random& random) {

@@ -103,6 +103,21 @@ class FunctionRun {
     return cache_;
   }
 
+  // Some columns behind the first few of each row; at times of the very tensor that they go into.
+  Tensor append_sequences() {
+    Tensor x = matrix();
+    const Tensor all = ops_.shared().get("places", [&] { return ops_.whole_numbers({64}, 4, 6); });
+    if (!x || !all) return {};
+    const i64 count = std::min<i64>(x.shape()[0], 40), given = sizes().below(9);
+    if (x.shape()[0] > count) x = ops_.rows(x, 0, count);
+    const Tensor from = structure().one_in(3) ? x : ops_.rows(matrix(), 0, count);
+    if (!x || !from || from.shape()[0] != count) return {};
+    const Tensor rows = ops_.slice(from, 1, sizes().below(10), given);
+    const Tensor lengths = ops_.rows(all, sizes().below(20), count);
+    const Tensor counts = ops_.rows(all, sizes().below(20), count);
+    return ops_.apply(op_append_sequences, {x, rows, lengths, counts});
+  }
+
   Tensor put() {
     const Tensor x = matrix();
     if (!x) return x;
@@ -118,6 +133,7 @@ class FunctionRun {
     if (&op == &op_attention) return attention();
     if (&op == &op_concat) return concat();
     if (&op == &op_append_rows) return ops_.apply(op, {matrix(), ops_.some_rows(matrix(), sizes())});
+    if (&op == &op_append_sequences) return append_sequences();
     if (&op == &op_index_select || &op == &op_gather || &op == &op_embedding) return pick(op);
     if (&op == &op_rms_norm || &op == &op_layer_norm_affine) return norm(op);
     if (tensors_of(op) == 1 && !op.is_internal) return of_one(op);

@@ -25,7 +25,7 @@ class CopiedBytes : public CommandObserver {
     const Command& c = batch.commands[command];
     if (c.op != &op_append_rows) return;
     const Operand &old = batch.inputs_of(c)[0], &out = batch.outputs_of(c)[0];
-    if (c.appended == 0) bytes += old.numel() * 4;
+    bytes += old.numel() * 4 - c.kept_bytes;
     written += out.numel() * 4;
   }
   std::atomic<i64> bytes = 0, written = 0;

@@ -54,10 +54,11 @@ Result<Value> native_append(CallContext& ctx, std::span<Value> args) {
     return Value::unit();
   }
   if (auto* cache = args[0].get_if<KVCache>()) {
-    if (args.size() != 4)
-      return fail(Code::BadProgram, "append: a KVCache takes (layer, k, v), got {} arguments",
+    if (args.size() != 4 && args.size() != 5)
+      return fail(Code::BadProgram,
+                  "append: a KVCache takes (layer, k, v) or (layer, k, v, counts), got {} arguments",
                   args.size() - 1);
-    return append_to_cache(ctx, *cache, args[1], args[2], args[3]);
+    return append_to_cache(ctx, *cache, args[1], args[2], args[3], args.size() == 5 ? args[4] : Value());
   }
   if (args[0].is(ObjectKind::Tensor)) {
     if (args.size() != 2)
@@ -264,7 +265,7 @@ Result<Value> native_fold(CallContext& ctx, std::span<Value> args) {
 const Builtin kRows[] = {
     {"append", "(to: any, values: any...) -> any",
      "Adds values at the end of a list, rows to a tensor (giving the longer one), or (layer, k, v) to a "
-     "KVCache.",
+     "KVCache; of several sequences, with how many rows each of them takes if not all.",
      "append([1, 2], 3)  //~ [1, 2, 3]", Effect::Mutates, native_append},
     {"clear", "(list: any) -> unit", "Removes all items.", "{ let xs = [1, 2]; xs.clear(); xs }  //~ []",
      Effect::Mutates, native_clear},

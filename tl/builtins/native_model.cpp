@@ -11,6 +11,7 @@ namespace tl::lang {
 namespace {
 
 constexpr i64 kMaxLayers = 1 << 16;
+constexpr i64 kMaxSequences = 1 << 20;
 
 template <typename T>
 Result<T*> expect(const Value& value, std::string_view builtin, std::string_view wanted) {
@@ -201,7 +202,12 @@ Result<Value> native_kv_cache(CallContext&, std::span<Value> args) {
   if (capacity < 0) return fail(Code::BadProgram, "kv_cache: argument 'capacity' is {}", capacity);
   auto* cache = new KVCache;
   Value value(cache);
+  const i64 sequences = args[3].as_int();
+  if (sequences < 0 || sequences > kMaxSequences)
+    return fail(Code::BadProgram, "kv_cache: {} sequences", sequences);
+  cache->sequences = sequences;
   cache->layers.resize(static_cast<size_t>(layers));
+  cache->clear();
   cache->capacity = capacity;
   cache->has_dtype = !args[2].is_empty();
   if (cache->has_dtype) {
@@ -212,16 +218,7 @@ Result<Value> native_kv_cache(CallContext&, std::span<Value> args) {
 
 Result<Value> layer_tensor(CallContext& ctx, std::span<Value> args, bool keys) {
   TL_TRY(KVCache * cache, expect<KVCache>(args[0], keys ? "get_k" : "get_v", "KVCache"));
-  const i64 layer = args[1].as_int();
-  (void)ctx;
-  if (layer < 0 || layer >= static_cast<i64>(cache->layers.size())) {
-    return fail(Code::BadProgram, "layer {} is outside of a KVCache of {} layers", layer,
-                cache->layers.size());
-  }
-  const KVCache::Layer& at = cache->layers[static_cast<size_t>(layer)];
-  const Tensor& tensor = keys ? at.keys : at.values;
-  if (!tensor) return fail(Code::BadProgram, "layer {} of the KVCache is still empty", layer);
-  return make_tensor(tensor);
+  return layer_of_cache(ctx, *cache, args[1], keys);
 }
 Result<Value> native_k(CallContext& ctx, std::span<Value> args) {
   return layer_tensor(ctx, args, true);
@@ -235,20 +232,34 @@ Result<Value> native_length(CallContext&, std::span<Value> args) {
   return Value(cache->length());
 }
 
+Result<Value> native_lengths(CallContext& ctx, std::span<Value> args) {
+  TL_TRY(KVCache * cache, expect<KVCache>(args[0], "lengths", "KVCache"));
+  if (cache->sequences == 0)
+    return fail(Code::BadProgram, "lengths: a KVCache without an axis of sequences has a length");
+  TL_TRY(Tensor lengths, cache->lengths_of(ctx.executor(), cache->layers[0]));
+  return make_tensor(std::move(lengths));
+}
+
+Result<Value> native_sequences(CallContext&, std::span<Value> args) {
+  TL_TRY(KVCache * cache, expect<KVCache>(args[0], "sequences", "KVCache"));
+  return Value(cache->sequences);
+}
+
+Result<Value> native_sequence(CallContext& ctx, std::span<Value> args) {
+  TL_TRY(KVCache * cache, expect<KVCache>(args[0], "sequence", "KVCache"));
+  return sequence_of_cache(ctx, *cache, args[1].as_int());
+}
+
+Result<Value> native_set_sequence(CallContext& ctx, std::span<Value> args) {
+  TL_TRY(KVCache * cache, expect<KVCache>(args[0], "set_sequence", "KVCache"));
+  TL_TRY(KVCache * from, expect<KVCache>(args[2], "set_sequence", "KVCache"));
+  TL_TRY_DO(set_sequence(ctx, *cache, args[1].as_int(), *from));
+  return Value::unit();
+}
+
 Result<Value> native_truncate(CallContext& ctx, std::span<Value> args) {
   TL_TRY(KVCache * cache, expect<KVCache>(args[0], "truncate", "KVCache"));
-  const i64 length = args[1].as_int();
-  if (length < 0 || length > cache->length()) {
-    return fail(Code::BadProgram, "truncate: length {} of a KVCache with {} positions", length,
-                cache->length());
-  }
-  for (KVCache::Layer& layer : cache->layers) {
-    if (!layer.keys || layer.keys.shape()[0] <= length) continue;
-    TL_TRY(const Value keys, slice_axis(ctx, make_tensor(layer.keys), 0, 0, length));
-    TL_TRY(const Value values, slice_axis(ctx, make_tensor(layer.values), 0, 0, length));
-    layer.keys = *tensor_of(keys);
-    layer.values = *tensor_of(values);
-  }
+  TL_TRY_DO(truncate_cache(ctx, *cache, args[1].as_int(), args[2]));
   return Value::unit();
 }
 
@@ -304,11 +315,15 @@ const Builtin kRows[] = {
     {"is_end", "(tokenizer: any, token: any) -> bool", "The same as is_eog.", "", Effect::Pure,
      native_is_eog},
     {"k", "(cache: any, layer: int) -> tensor", "The same as get_k.", "", Effect::Pure, native_k},
-    {"kv_cache", "(layers: int, capacity: int = 0, dtype: any = none) -> KVCache",
-     "An empty cache; storage is reserved for `capacity` positions (4,096 where 0).",
+    {"kv_cache", "(layers: int, capacity: int = 0, dtype: any = none, sequences: int = 0) -> KVCache",
+     "An empty cache; storage is reserved for `capacity` positions (4,096 where 0). With `sequences` its "
+     "tensors "
+     "have an axis for several in front, each of its own length.",
      "length(kv_cache(2))  //~ 0", Effect::Pure, native_kv_cache},
-    {"length", "(cache: any) -> int", "How many positions a cache holds.", "length(kv_cache(1))  //~ 0",
-     Effect::Pure, native_length},
+    {"length", "(cache: any) -> int", "How many positions a cache holds; of several sequences the longest.",
+     "length(kv_cache(1))  //~ 0", Effect::Pure, native_length},
+    {"lengths", "(cache: any) -> tensor", "How many positions each sequence of a cache holds, int32.",
+     "lengths(kv_cache(1, sequences: 2))  //~ [0 0] shape=[2] int32", Effect::Pure, native_lengths},
     {"load_model", "(path: string) -> Model", "Opens a GGUF file; its tensors are mapped, not read.", "",
      Effect::Io, native_load_model},
     {"load_model_f16", "(path: string) -> Model", "The same as load_model.", "", Effect::Io,
@@ -317,6 +332,16 @@ const Builtin kRows[] = {
      native_load_model},
     {"piece", "(tokenizer: any, id: any) -> string", "A token as the vocabulary spells it.", "", Effect::Pure,
      native_piece},
+    {"sequence", "(cache: any, sequence: int) -> KVCache",
+     "A cache of its own with what one sequence of a cache holds.",
+     "length(sequence(kv_cache(1, sequences: 2), 1))  //~ 0", Effect::Pure, native_sequence},
+    {"sequences", "(cache: any) -> int",
+     "How many sequences a cache has an axis for; 0: one, without an axis.",
+     "sequences(kv_cache(1, sequences: 3))  //~ 3", Effect::Pure, native_sequences},
+    {"set_sequence", "(cache: any, sequence: int, from: any) -> unit",
+     "Puts what a cache of one sequence holds in the place of one of several.",
+     "{ let c = kv_cache(1, sequences: 2); c.set_sequence(1, kv_cache(1)); length(c) }  //~ 0",
+     Effect::Mutates, native_set_sequence},
     {"stream_decoder", "(tokenizer: any, skip_special: bool = true) -> StreamDecoder",
      "Turns tokens into text while they come; see feed and finish.", "", Effect::Pure, native_stream_decoder},
     {"stream", "(tokenizer: any, skip_special: bool = true) -> StreamDecoder", "The same as stream_decoder.",
@@ -326,7 +351,8 @@ const Builtin kRows[] = {
     {"tokenize", "(tokenizer: any, text: string, add_special: bool = false) -> list",
      "Token ids of a text, as the first implementation's tokenize gave them.", "", Effect::Pure,
      native_tokenize},
-    {"truncate", "(cache: any, length: int) -> unit", "Keeps the first positions of a cache.", "",
+    {"truncate", "(cache: any, length: int, sequence: any = none) -> unit",
+     "Keeps the first positions of a cache; of several sequences of all, or of one of them.", "",
      Effect::Mutates, native_truncate},
     {"v", "(cache: any, layer: int) -> tensor", "The same as get_v.", "", Effect::Pure, native_v},
 };

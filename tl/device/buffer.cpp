@@ -18,6 +18,12 @@ Buffer::~Buffer() {
   if (release_) release_(*this);
 }
 
+void Buffer::share(i64 bytes) {
+  i64 before = shared_bytes.load();
+  while (before < bytes && !shared_bytes.compare_exchange_weak(before, bytes)) {
+  }
+}
+
 void Buffer::note_use(Ticket ticket) {
   if (ticket.value == 0) return;  // nothing was submitted
   const std::lock_guard lock(mutex_);

@@ -17,6 +17,7 @@ namespace tl {
 enum class BufferId : u64 {};
 
 class Device;
+struct RangePages;  // tl/device/memory_pool.h
 
 class Buffer {
  public:
@@ -49,6 +50,13 @@ class Buffer {
   std::atomic<i64> used_bytes{0};
   bool claim(i64 from, i64 to) { return used_bytes.compare_exchange_strong(from, to); }
   std::atomic<i64> committed_bytes{0};  // of a reserved range: what counts as memory in use
+
+  // A fork (Device::fork): the bytes before lie in pages of the range that it was forked from.
+  i64 inherited_bytes = 0;
+  // What lies before is somebody else's too, and never written over again.
+  std::atomic<i64> shared_bytes{0};
+  void share(i64 bytes);
+  std::shared_ptr<RangePages> pages;  // where a reserved range's bytes come from; null: not told
 
  private:
   std::byte* data_;

@@ -62,6 +62,14 @@ class Device {
   virtual Result<std::shared_ptr<Buffer>> allocate(i64 bytes, StreamId stream, const MemoryLabel& label) = 0;
   // An address range of `bytes` whose memory is committed as it is written, so that growing moves nothing.
   virtual Result<std::shared_ptr<Buffer>> reserve(i64 bytes, const MemoryLabel& label) = 0;
+  // A reserved range of `bytes` that begins as `from` does. Whole pages of [0, `kept_bytes`) are the same
+  // memory as in `from` (Buffer::inherited_bytes says how far), where nobody writes from now on; the caller
+  // copies the rest. A device that cannot share gives a range with nothing in it.
+  virtual Result<std::shared_ptr<Buffer>> fork(Buffer& from, i64 kept_bytes, i64 bytes,
+                                               const MemoryLabel& label) {
+    (void)from, (void)kept_bytes;
+    return reserve(bytes, label);
+  }
   // Says that the first `bytes` of a reserved range will be written: they count from now on.
   virtual Result<void> commit(Buffer& buffer, i64 bytes) = 0;
   // Memory of the host (a mapped file) as a buffer, without a copy where the device can read it. `owner`

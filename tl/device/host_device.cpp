@@ -1,6 +1,7 @@
 #include "tl/device/host_device.h"
 
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstring>
@@ -9,6 +10,8 @@
 
 namespace tl {
 namespace {
+
+const i64 kPageBytes = sysconf(_SC_PAGESIZE);
 
 class Pages : public MemorySource {
  public:
@@ -34,17 +37,69 @@ Result<std::shared_ptr<Buffer>> HostDevice::allocate(i64 bytes, StreamId stream,
   return pool_->allocate(*this, bytes, stream, label);
 }
 
-Result<std::shared_ptr<Buffer>> HostDevice::reserve(i64 bytes, const MemoryLabel& label) {
-  const size_t size = static_cast<size_t>(std::max<i64>(bytes, 4096));
+// Memory that comes page by page. Of a shared mapping the system can show the same pages at another address.
+static Result<void*> map_range(i64 bytes, size_t size) {
   if (must_fail(FailPoint::Map))
     return fail(Code::OutOfMemory, "an address range of {} bytes failed on purpose", bytes);
-  void* data =
-      mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  void* data = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (data == MAP_FAILED)
     return fail(Code::OutOfMemory, "the system has no address range of {} bytes left", bytes);
-  auto buffer = pool_->adopt(*this, data, bytes, label, [data, size] { munmap(data, size); });
-  buffer->is_reserved = true;
-  return buffer;
+  return data;
+}
+
+static size_t range_size(i64 bytes) {
+  return static_cast<size_t>(std::max<i64>(bytes, kPageBytes) + kPageBytes - 1) / kPageBytes * kPageBytes;
+}
+
+Result<std::shared_ptr<Buffer>> HostDevice::adopt(void* data, size_t size, i64 bytes,
+                                                  const MemoryLabel& label,
+                                                  std::shared_ptr<RangePages> pages) {
+  auto* const first = static_cast<std::byte*>(data);
+  return pool_->adopt_range(*this, data, bytes, label, std::move(pages),
+                            [first, size](std::span<const MemoryPool::Part> unused) {
+                              // Forks keep the pages before; these are freed here or never.
+                              for (const auto& [begin, end] : unused) {
+                                const size_t length = static_cast<size_t>(end - begin);
+                                mprotect(first + begin, length, PROT_READ | PROT_WRITE);
+                                madvise(first + begin, length, MADV_REMOVE);
+                              }
+                              munmap(first, size);
+                            });
+}
+
+Result<std::shared_ptr<Buffer>> HostDevice::reserve(i64 bytes, const MemoryLabel& label) {
+  const size_t size = range_size(bytes);
+  TL_TRY(void* data, map_range(bytes, size));
+  return adopt(data, size, bytes, label, std::make_shared<RangePages>());
+}
+
+// The second look at shared pages is for reading only: a write through it would be a fault of ours, and is
+// one of the machine's.
+static bool map_again(std::byte* to, const std::byte* from, const RangePages& pages) {
+  i64 begin = 0;
+  for (const RangePages::Piece& piece : pages.pieces) {
+    void* const source = const_cast<std::byte*>(from + begin);
+    const size_t length = static_cast<size_t>(piece.end - begin);
+    if (mremap(source, 0, length, MREMAP_MAYMOVE | MREMAP_FIXED, to + begin) == MAP_FAILED) return false;
+    begin = piece.end;
+  }
+  return begin == 0 || mprotect(to, static_cast<size_t>(begin), PROT_READ) == 0;
+}
+
+Result<std::shared_ptr<Buffer>> HostDevice::fork(Buffer& from, i64 kept_bytes, i64 bytes,
+                                                 const MemoryLabel& label) {
+  const i64 shared = kept_bytes / kPageBytes * kPageBytes;
+  from.share(kept_bytes);
+  const size_t size = range_size(std::max(bytes, shared));
+  TL_TRY(void* data, map_range(bytes, size));
+  std::shared_ptr<RangePages> pages = pool_->share(from, shared);
+  if (!map_again(static_cast<std::byte*>(data), from.data(), *pages)) {
+    // The system has no more mappings, or does not do this at all: everything is copied.
+    pool_->drop(pages);
+    munmap(data, size);
+    return reserve(bytes, label);
+  }
+  return adopt(data, size, bytes, label, std::move(pages));
 }
 
 Result<std::shared_ptr<Buffer>> HostDevice::import_host(std::span<const std::byte> bytes,

@@ -15,6 +15,8 @@ class HostDevice : public Device {
   using Device::reserve;
   Result<std::shared_ptr<Buffer>> allocate(i64 bytes, StreamId stream, const MemoryLabel& label) override;
   Result<std::shared_ptr<Buffer>> reserve(i64 bytes, const MemoryLabel& label) override;
+  Result<std::shared_ptr<Buffer>> fork(Buffer& from, i64 kept_bytes, i64 bytes,
+                                       const MemoryLabel& label) override;
   Result<void> commit(Buffer& buffer, i64 bytes) override { return pool_->commit(buffer, bytes); }
   Result<std::shared_ptr<Buffer>> import_host(std::span<const std::byte> bytes,
                                               std::shared_ptr<void> owner) override;
@@ -26,6 +28,9 @@ class HostDevice : public Device {
   std::vector<MemoryUse> memory_at_high_water() const override { return pool_->at_high_water(); }
 
  private:
+  Result<std::shared_ptr<Buffer>> adopt(void* data, size_t size, i64 bytes, const MemoryLabel& label,
+                                        std::shared_ptr<RangePages> pages);
+
   std::unique_ptr<MemorySource> pages_;
   std::unique_ptr<MemoryPool> pool_;
 };

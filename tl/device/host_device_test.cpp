@@ -62,6 +62,28 @@ TEST_F(Host, ReservedRangesCostNothingUntilWritten) {
   EXPECT_EQ(buffer->data()[bytes / 2], std::byte{0});
 }
 
+TEST_F(Host, AForkHasThePagesOfItsOriginAndCannotWriteToThem) {
+  constexpr i64 kPage = 4096;
+  const auto origin = *device.reserve(100 * kPage);
+  ASSERT_TRUE(device.commit(*origin, 10 * kPage).ok());
+  const i64 in_use = device.memory().in_use_bytes;
+  const auto fork = *device.fork(*origin, 3 * kPage + 5, 200 * kPage, {});
+  EXPECT_EQ(fork->inherited_bytes, 3 * kPage) << "whole pages only";
+  EXPECT_EQ(fork->shared_bytes, 3 * kPage);
+  EXPECT_EQ(origin->shared_bytes, 3 * kPage + 5);
+  EXPECT_EQ(device.memory().in_use_bytes, in_use);
+  origin->data()[3 * kPage - 1] = std::byte{7};  // what was submitted before may be written later
+  origin->data()[3 * kPage] = std::byte{8};
+  EXPECT_EQ(fork->data()[3 * kPage - 1], std::byte{7});
+  EXPECT_EQ(fork->data()[3 * kPage], std::byte{0});
+  fork->data()[3 * kPage] = std::byte{9};
+  EXPECT_EQ(origin->data()[3 * kPage], std::byte{8});
+  EXPECT_DEATH(fork->data()[0] = std::byte{1}, "");
+  const auto whole = *device.fork(*fork, 4 * kPage, 4 * kPage, {});
+  EXPECT_EQ(whole->data()[3 * kPage - 1], std::byte{7});
+  EXPECT_EQ(whole->data()[3 * kPage], std::byte{9});
+}
+
 TEST_F(Host, AddressesThatRunOutAreAnError) {
   const auto too_much = device.reserve(i64{1} << 60);
   ASSERT_FALSE(too_much.ok());

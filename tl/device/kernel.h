@@ -61,7 +61,7 @@ struct KernelCall {
   i64 begin = 0, end = 0;  // this part's units
   SimdLevel simd = SimdLevel::Portable;
   Scratch* scratch = nullptr;
-  i64 appended = 0;          // OpKind::Append in place: rows of the output that are there already
+  i64 kept_bytes = 0;        // OpKind::Append: bytes of the output that are there already
   std::string failure = {};  // set by fail()
 
   // For errors that only the data show (an index out of range). The command fails; whatever it wrote is never

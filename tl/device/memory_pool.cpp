@@ -11,6 +11,7 @@ namespace tl {
 namespace {
 
 constexpr i64 kCommitBytes = i64{64} << 10;  // reserved ranges are counted in pieces of this
+constexpr i64 kPageBytes = 4096;             // and a fork's first piece in pieces of this
 
 // Four classes between powers of two: at most a quarter is wasted, and shapes that grow by a row reuse their
 // block.
@@ -47,7 +48,9 @@ MemoryPool::MemoryPool(MemorySource& source, i64 limit_bytes) : source_(source) 
 
 MemoryPool::~MemoryPool() {
   for (const Deferred& d : deferred_) {
-    if (d.end) {
+    if (d.end_range) {
+      d.end_range({});
+    } else if (d.end) {
       d.end();
     } else {
       source_.give_back(d.block.data, d.block.bytes);
@@ -94,8 +97,9 @@ void MemoryPool::empty_cache(Lock& lock) {
 void MemoryPool::collect_deferred() {
   std::erase_if(deferred_, [&](Deferred& d) {
     if (!all_reached(d.tickets)) return false;
-    if (d.end) {
-      let_go(d.label, d.block.bytes, d.block.bytes > 0 ? 1 : 0);
+    if (d.end_range) {
+      d.end_range(let_go_of(*d.pages));
+    } else if (d.end) {
       stats_.mapped_bytes -= d.mapped_bytes;
       d.end();
     } else {
@@ -205,7 +209,7 @@ Result<std::shared_ptr<Buffer>> MemoryPool::allocate(Device& device, i64 bytes, 
 }
 
 void MemoryPool::release(Block block, StreamId home, const Buffer& buffer) {
-  Deferred d{{}, block, home, {}, 0};
+  Deferred d{{}, block, home, {}};
   buffer.add_unreached(home, d.tickets);
   const Ticket own = buffer.last_use(home);
   if (own.value > block.last_use.value) d.block.last_use = own;
@@ -224,22 +228,86 @@ void MemoryPool::release(Block block, StreamId home, const Buffer& buffer) {
 
 std::shared_ptr<Buffer> MemoryPool::adopt(Device& device, void* data, i64 bytes, const MemoryLabel& label,
                                           std::function<void()> end, i64 mapped_bytes) {
-  auto buffer = std::make_shared<Buffer>(
-      device, data, bytes,
-      [this, end = std::move(end), mapped_bytes](Buffer& b) { release_adopted(b, end, mapped_bytes); });
+  auto buffer =
+      std::make_shared<Buffer>(device, data, bytes, [this, end = std::move(end), mapped_bytes](Buffer& b) {
+        release_adopted(b,
+                        {.tickets = {}, .block = {}, .home = {}, .end = end, .mapped_bytes = mapped_bytes});
+      });
   const std::lock_guard lock(mutex_);
   stats_.mapped_bytes += mapped_bytes;
   live_.emplace(buffer.get(), Live{0, label});
   return buffer;
 }
 
-void MemoryPool::release_adopted(const Buffer& buffer, std::function<void()> end, i64 mapped_bytes) {
-  Deferred d{{}, {nullptr, buffer.committed_bytes.load(), {}}, {}, std::move(end), mapped_bytes};
+std::shared_ptr<Buffer> MemoryPool::adopt_range(Device& device, void* data, i64 bytes,
+                                                const MemoryLabel& label, std::shared_ptr<RangePages> pages,
+                                                EndRange end) {
+  auto buffer = std::make_shared<Buffer>(device, data, bytes, [this, end = std::move(end)](Buffer& b) {
+    release_adopted(b, {.tickets = {}, .block = {}, .home = {}, .pages = b.pages, .end_range = end});
+  });
+  const i64 begin = pages->pieces.empty() ? 0 : pages->pieces.back().end;
+  auto own = std::make_shared<SharedPages>(SharedPages{buffer->id(), begin, {begin}, label});
+  buffer->is_reserved = true;
+  buffer->inherited_bytes = begin;
+  buffer->shared_bytes = begin;
+  buffer->committed_bytes = begin;
+  const std::lock_guard lock(mutex_);
+  live_.emplace(own.get(), Live{0, label});
+  pages->pieces.push_back({std::move(own), begin});
+  buffer->pages = std::move(pages);
+  return buffer;
+}
+
+std::shared_ptr<RangePages> MemoryPool::share(const Buffer& from, i64 kept_bytes) {
+  auto shared = std::make_shared<RangePages>();
+  const std::lock_guard lock(mutex_);
+  const auto& pieces = from.pages->pieces;
+  for (const auto& [pages, end] : pieces) {
+    if (pages->begin >= kept_bytes) break;
+    const bool is_last = &pages == &pieces.back().pages;
+    shared->pieces.push_back({pages, is_last ? kept_bytes : std::min(end, kept_bytes)});
+    pages->ends.insert(shared->pieces.back().end);
+    count(*pages);
+  }
+  return shared;
+}
+
+void MemoryPool::drop(const std::shared_ptr<RangePages>& pages) {
+  const std::lock_guard lock(mutex_);
+  (void)let_go_of(*pages);
+}
+
+// One range less looks at these pages: which of their bytes nobody looks at any more.
+std::vector<MemoryPool::Part> MemoryPool::let_go_of(const RangePages& range) {
+  std::vector<Part> unused;
+  for (const auto& [pages, end] : range.pieces) {
+    std::multiset<i64>& ends = pages->ends;
+    const i64 before = *ends.rbegin();
+    ends.erase(ends.find(end));
+    count(*pages);
+    if (ends.empty()) {
+      live_.erase(pages.get());
+    } else if (*ends.rbegin() > pages->begin && *ends.rbegin() < before) {
+      unused.push_back({*ends.rbegin(), before});
+    }
+  }
+  return unused;
+}
+
+// Pages count once, as far as anybody looks at them.
+void MemoryPool::count(const SharedPages& pages) {
+  const i64 bytes = pages.ends.empty() ? 0 : *pages.ends.rbegin() - pages.begin;
+  Live& live = live_.at(&pages);
+  const i64 more = bytes - live.bytes;
+  if (more > 0) take_in(pages.label, more, live.bytes == 0 ? 1 : 0);
+  if (more < 0) let_go(pages.label, -more, bytes == 0 ? 1 : 0);
+  live.bytes = bytes;
+}
+
+void MemoryPool::release_adopted(const Buffer& buffer, Deferred d) {
   buffer.add_unreached(StreamId{}, d.tickets);
   const std::lock_guard lock(mutex_);
-  const auto live = live_.find(&buffer);
-  d.label = live->second.label;
-  live_.erase(live);
+  if (d.pages == nullptr) live_.erase(&buffer);
   deferred_.push_back(std::move(d));
   collect_deferred();
 }
@@ -247,13 +315,17 @@ void MemoryPool::release_adopted(const Buffer& buffer, std::function<void()> end
 Result<void> MemoryPool::commit(Buffer& buffer, i64 bytes) {
   const i64 before = buffer.committed_bytes.load(std::memory_order_relaxed);
   if (bytes <= before) return {};
-  const i64 after =
-      std::max(bytes, std::min(buffer.bytes(), (bytes + kCommitBytes - 1) / kCommitBytes * kCommitBytes));
+  // Forks by the page at first: a thousand of them may have one page each.
+  const bool is_small = buffer.inherited_bytes > 0 && before - buffer.inherited_bytes < kCommitBytes;
+  const i64 piece = is_small ? kPageBytes : kCommitBytes;
+  const i64 after = std::max(bytes, std::min(buffer.bytes(), (bytes + piece - 1) / piece * piece));
   Lock lock(mutex_);
   TL_TRY_DO(make_room(after - before, lock));
-  Live& live = live_[&buffer];
-  live.bytes = after;
-  take_in(live.label, after - before, before == 0 ? 1 : 0);
+  RangePages::Piece& own = buffer.pages->pieces.back();
+  own.pages->ends.erase(own.pages->ends.find(own.end));
+  own.pages->ends.insert(after);
+  own.end = after;
+  count(*own.pages);
   buffer.committed_bytes.store(after, std::memory_order_relaxed);
   return {};
 }

@@ -5,6 +5,7 @@
 
 #include <map>
 #include <mutex>
+#include <set>
 #include <tuple>
 #include <unordered_map>
 
@@ -20,6 +21,24 @@ class MemorySource {
   virtual void give_back(void* data, i64 bytes) = 0;
 };
 
+// The pages that one reserved range brought in. Its forks look at some of them too, from the first one on.
+// Guarded by the pool.
+struct SharedPages {
+  BufferId owner{};
+  i64 begin = 0;            // offset in every range that looks at them
+  std::multiset<i64> ends;  // how far each of these looks
+  MemoryLabel label;
+};
+
+// Where the bytes of a reserved range come from: pages of those that it was forked from, then its own.
+struct RangePages {
+  struct Piece {
+    std::shared_ptr<SharedPages> pages;
+    i64 end;  // of the last, its own: what is committed
+  };
+  std::vector<Piece> pieces;
+};
+
 class MemoryPool {
  public:
   MemoryPool(MemorySource& source, i64 limit_bytes);  // 0: no limit
@@ -32,6 +51,18 @@ class MemoryPool {
   // when nothing works in it any more.
   std::shared_ptr<Buffer> adopt(Device& device, void* data, i64 bytes, const MemoryLabel& label,
                                 std::function<void()> end, i64 mapped_bytes = 0);
+  // The same for a reserved range. `end` is told which parts nobody looks at any more although others look at
+  // pages before them.
+  struct Part {
+    i64 begin, end;
+  };
+  using EndRange = std::function<void(std::span<const Part> unused)>;
+  std::shared_ptr<Buffer> adopt_range(Device& device, void* data, i64 bytes, const MemoryLabel& label,
+                                      std::shared_ptr<RangePages> pages, EndRange end);
+  // The pages of `from` before `kept_bytes`, of which there are whole numbers, for a range that is to share
+  // them; given back by `drop` if there will be none.
+  std::shared_ptr<RangePages> share(const Buffer& from, i64 kept_bytes);
+  void drop(const std::shared_ptr<RangePages>& pages);
   Result<void> commit(Buffer& buffer, i64 bytes);
   void retire(StreamId stream);
   MemoryStats stats() const;
@@ -51,7 +82,8 @@ class MemoryPool {
     StreamId home;
     std::function<void()> end;  // set: not the pool's memory
     i64 mapped_bytes = 0;
-    MemoryLabel label = {};
+    std::shared_ptr<RangePages> pages = {};  // of a reserved range, which ends by `end_range`
+    EndRange end_range = {};
   };
   struct Live {
     i64 bytes;
@@ -70,7 +102,9 @@ class MemoryPool {
   void let_go(const MemoryLabel& label, i64 bytes, i64 tensors);
 
   void release(Block block, StreamId home, const Buffer& buffer);
-  void release_adopted(const Buffer& buffer, std::function<void()> end, i64 mapped_bytes);
+  void release_adopted(const Buffer& buffer, Deferred d);
+  std::vector<Part> let_go_of(const RangePages& pages);
+  void count(const SharedPages& pages);
   void put(StreamId home, Block block);
   bool take_from(StreamId stream, i64 size, Block& out);
   Result<Block> take(i64 bytes, StreamId stream, Lock& lock);
@@ -86,7 +120,7 @@ class MemoryPool {
   mutable std::mutex mutex_;
   std::unordered_map<u32, FreeLists> free_;  // of streams that live; 0: everybody's, and idle
   std::vector<Deferred> deferred_;
-  std::unordered_map<const Buffer*, Live> live_;
+  std::unordered_map<const void*, Live> live_;  // by buffer; of reserved ranges by their own pages
   MemoryStats stats_;
   std::unique_ptr<Watched> watched_;
 };

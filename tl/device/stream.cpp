@@ -64,7 +64,7 @@ KernelCall Batch::call_of(size_t index) const {
   call.outs = outputs_of(c);
   call.out = call.outs[0];
   call.attrs = &attrs[c.attrs];
-  call.appended = c.appended;
+  call.kept_bytes = c.kept_bytes;
   return call;
 }
 

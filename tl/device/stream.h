@@ -61,7 +61,7 @@ struct Command {
   i32 step = 0;                        // of the run, for its outcome
   std::span<const i32> producers;      // steps of the same run whose values it reads: it fails if they did
   u32 first_foreign = 0, foreign = 0;  // values of other runs that it reads
-  i64 appended = 0;                    // see KernelCall
+  i64 kept_bytes = 0;                  // see KernelCall
   Span origin;                         // the program's line
   u64 sequence = 0;                    // of the node it computes
 };

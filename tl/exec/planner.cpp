@@ -243,6 +243,11 @@ class Planner {
     for (const SnapshotItem& item : s_.items) {
       const bool appends = item.in_place && item.node->op->kind == OpKind::Append;
       if (appends && !is_leaf(item.base)) grows_[static_cast<size_t>(item.base)] = true;
+      // And only memory that is a range of its own can be shared.
+      if (!item.forks) continue;
+      const SourceRef shared = s_.base_of(item.inputs[0]);
+      if (!is_leaf(shared)) grows_[static_cast<size_t>(shared)] = true;
+      grows_[static_cast<size_t>(item.base)] = true;
     }
     if (options_.share_memory) share_slots(lives);
   }

@@ -6,6 +6,7 @@
 #include <array>
 
 #include "tl/base/narrow.h"
+#include "tl/device/memory_pool.h"
 
 namespace tl {
 namespace {
@@ -244,7 +245,15 @@ Result<void> Run::allocate_output(size_t index, int k) {
   if (slot == StepOutput::kGrowing) {
     // Twice the room: however often it has to move, each row is copied once or twice.
     const SnapshotItem& item = s_.items[static_cast<size_t>(step.node)];
-    TL_TRY(to, device_.reserve(2 * item.most_bytes, label));
+    i64 room = 2 * item.most_bytes;
+    if (item.forks) {
+      Buffer& from = *buffer_of(s_.base_of(item.inputs[0]));
+      const i64 kept = element_bytes(step.outputs[k].dtype, numel(s_.view_of(item.inputs[0]).shape));
+      room = std::max(room, from.bytes());
+      TL_TRY(to, device_.fork(from, kept, room, label));
+    } else {
+      TL_TRY(to, device_.reserve(room, label));
+    }
     TL_TRY_DO(device_.commit(*to, bytes));
     to->used_bytes.store(item.used_bytes);
     return {};
@@ -427,7 +436,9 @@ void Run::set_output(Operand& o, OperandSource& from, Command& c, const Step& st
   from.base = number_of_output(static_cast<i32>(index), k);
   o.data = addresses_[static_cast<size_t>(from.base)];
   if (step.outputs[k].slot == StepOutput::kInPlace)
-    c.appended = s_.items[static_cast<size_t>(step.node)].appended;
+    c.kept_bytes = s_.items[static_cast<size_t>(step.node)].kept_bytes;
+  if (step.outputs[k].slot == StepOutput::kGrowing)
+    c.kept_bytes = output_buffer(static_cast<i32>(index), k)->inherited_bytes;
 }
 
 void Run::add_accesses(Batch& batch, Command& c, size_t index) const {
@@ -444,15 +455,27 @@ void Run::add_accesses(Batch& batch, Command& c, size_t index) const {
     const Buffer& buffer = is_step ? *output_buffer(in.index, 0) : *buffer_of(s_.base_of(source_of(in)));
     Access read = read_access(buffer, inputs[k], inputs[k].data - buffer.data());
     name_writer(read, in);
+    // Named as the memory that it is: what a fork shares is the pages of another range.
+    i64 begin = 0;
+    for (size_t i = 0; buffer.pages != nullptr && i + 1 < buffer.pages->pieces.size(); ++i) {
+      const RangePages::Piece& piece = buffer.pages->pieces[i];
+      const i64 first = std::max(read.offset_bytes, begin);
+      const i64 last = std::min(read.offset_bytes + read.size_bytes, piece.end);
+      begin = piece.end;
+      if (first >= last) continue;
+      Access part = read;
+      part.buffer = piece.pages->owner, part.offset_bytes = first, part.size_bytes = last - first;
+      add(part);
+    }
+    const i64 own = std::clamp<i64>(begin - read.offset_bytes, 0, read.size_bytes);
+    read.offset_bytes += own, read.size_bytes -= own;
     add(read);
   }
   for (size_t k = 0; k < outputs.size(); ++k) {
     const Operand& o = outputs[k];
     const i64 bytes = element_bytes(o.dtype, o.numel());
-    const bool in_place = step.outputs[static_cast<int>(k)].slot == StepOutput::kInPlace;
-    const i64 first = !in_place || o.dims.empty() || o.dims[0] == 0 ? 0 : bytes / o.dims[0] * c.appended;
-    add({output_buffer(static_cast<i32>(index), static_cast<int>(k))->id(), first, bytes - first,
-         Access::Mode::Write});
+    add({output_buffer(static_cast<i32>(index), static_cast<int>(k))->id(), c.kept_bytes,
+         bytes - c.kept_bytes, Access::Mode::Write});
   }
 }
 

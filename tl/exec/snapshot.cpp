@@ -95,9 +95,9 @@ class Placer {
   void place(SourceRef self) {
     SnapshotItem& item = s_.items[static_cast<size_t>(self)];
     const Node& node = *item.node;
-    item.alias = item.in_place = item.overwrites = false;
+    item.alias = item.in_place = item.forks = item.overwrites = false;
     item.compliant = item.same_shape = 0;
-    item.appended = 0;
+    item.kept_bytes = item.shared_bytes = 0;
     item.base = self;
     item.view = {node.type.shape, contiguous_strides(node.type.shape), 0};
     if (node.op->kind == OpKind::View) {
@@ -130,8 +130,8 @@ class Placer {
                       static_cast<u64>(item.in_place) << 2 | static_cast<u64>(item.overwrites) << 3;
     return static_cast<u64>(type.dtype) | flags << 8 | static_cast<u64>(type.rank()) << 12 |
            static_cast<u64>(item.compliant) << 16 | static_cast<u64>(item.same_shape) << 24 |
-           static_cast<u64>(item.inputs.size()) << 32 | static_cast<u64>(item.unused) << 39 |
-           attention_facts(s_, item) << 40;
+           static_cast<u64>(item.inputs.size()) << 32 | static_cast<u64>(item.forks) << 38 |
+           static_cast<u64>(item.unused) << 39 | attention_facts(s_, item) << 40;
   }
 
  private:
@@ -176,7 +176,7 @@ class Placer {
   }
 
   // New rows behind input 0 go into its own buffer, if it reaches to where that is used so far, or if nobody
-  // holds what lies there.
+  // holds what lies there. Else into a fork of that: other rows are behind it already, or there is no room.
   void append_in_place(SnapshotItem& item, SourceRef self) {
     const View in = s_.view_of(item.inputs[0]);
     const TensorType& type = item.node->type;
@@ -188,11 +188,13 @@ class Placer {
                                     : append_to_item(item, self, base, from, to);
     if (!done) {
       item.overwrites = false;
+      item.forks = fork_of(base, from);
+      if (item.forks) item.shared_bytes = from;
       return;
     }
     item.alias = item.in_place = true;
     item.base = base;
-    item.appended = in.shape[0];
+    item.kept_bytes = from;
   }
 
   bool append_to_leaf(SnapshotItem& item, SourceRef self, SourceRef base, i64 from, i64 to) {
@@ -201,7 +203,8 @@ class Placer {
     const i64 before = buffer->used_bytes.load();
     if (to > buffer->bytes() || before < from) return false;
     item.overwrites = before > from;
-    if (item.overwrites && !is_last_holder(self, item.inputs[0])) return false;
+    if (item.overwrites && (from < buffer->shared_bytes.load() || !is_last_holder(self, item.inputs[0])))
+      return false;
     if (!buffer->claim(before, to)) return false;
     s_.granted.push_back({buffer, before, to});
     return true;
@@ -212,9 +215,23 @@ class Placer {
     SnapshotItem& owner = s_.items[static_cast<size_t>(base)];
     if (owner.node->op->kind != OpKind::Append || owner.used_bytes < from) return false;
     item.overwrites = owner.used_bytes > from;
-    if (item.overwrites && !is_last_holder(self, item.inputs[0])) return false;
+    if (item.overwrites && (from < owner.shared_bytes || !is_last_holder(self, item.inputs[0]))) return false;
     owner.used_bytes = to;
     owner.most_bytes = std::max(owner.most_bytes, to);
+    return true;
+  }
+
+  // Whether memory can be shared with `base`, whose first bytes are from now on nobody's to write over.
+  bool fork_of(SourceRef base, i64 from) {
+    if (!is_leaf(base)) {
+      SnapshotItem& owner = s_.items[static_cast<size_t>(base)];
+      if (owner.node->op->kind != OpKind::Append) return false;
+      owner.shared_bytes = std::max(owner.shared_bytes, from);
+      return true;
+    }
+    const std::shared_ptr<Buffer>& buffer = s_.node_of(base).value.buffer;
+    if (buffer == nullptr || !buffer->is_reserved) return false;
+    buffer->share(from);
     return true;
   }
 
@@ -226,7 +243,8 @@ class Placer {
     const View in = s_.view_of(input);
     if (in.offset != 0 || !is_contiguous(in.shape, in.strides)) return;
     if (is_leaf(base) && (owner.value.buffer == nullptr || owner.value.buffer->is_read_only)) return;
-    if (is_leaf(base) && owner.value.offset != 0) return;
+    if (is_leaf(base) && (owner.value.offset != 0 || owner.value.buffer->shared_bytes.load() > 0)) return;
+    if (!is_leaf(base) && s_.items[static_cast<size_t>(base)].shared_bytes > 0) return;
     if (!is_last_holder(self, input)) return;
     item.alias = item.in_place = item.overwrites = true;
     item.base = base;

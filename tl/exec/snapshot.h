@@ -23,15 +23,17 @@ struct SnapshotItem {
   bool external = false;    // somebody outside holds it: its memory must outlive the evaluation
   bool alias = false;       // has no memory of its own: `base` owns it
   bool in_place = false;    // an alias that writes: rows behind its input's (an append), or over its input
+  bool forks = false;       // an append to memory of its own that shares what it can with its input's
   bool overwrites = false;  // in place, where something was: whoever reads the old content comes before
   SourceRef base = 0;       // node or leaf whose memory it lies in (itself where it is not an alias)
   View view;
   u32 compliant = 0;   // bit i: input i's layout is what the op wants
   u32 same_shape = 0;  // bit i: input i has the output's shape
-  i64 appended = 0;    // rows that are in place already
+  i64 kept_bytes = 0;  // of an append in place: what is there already
   // Of an append that begins memory of its own: where the rows end that appends of the same run put there,
   // and the most there ever were.
   i64 used_bytes = 0, most_bytes = 0;
+  i64 shared_bytes = 0;  // and what lies in pages that forks share, which is not written over
 };
 
 struct Snapshot {

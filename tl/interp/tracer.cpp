@@ -78,8 +78,9 @@ Tracer::~Tracer() {
   ctx_.tracer = tracer_before_;
 }
 
-void Tracer::abort(std::string reason) {
+void Tracer::abort(std::string reason, bool is_rare) {
   if (is_aborted_) return;
+  is_rare_ = is_rare;
   is_aborted_ = true;
   reason_ = std::move(reason);
   reason_where_ = where_;
@@ -232,7 +233,9 @@ void Tracer::use_place(Place& place, i32 self, const Value& found) {
   place.value = found;
   if (found.is_int()) {
     // Fields and globals are sizes and settings, as a rule: what depends on them is made for them.
-    if (place.kind != Place::Kind::Arg && place.kind != Place::Kind::Item) return;
+    if (place.kind != Place::Kind::Arg && place.kind != Place::Kind::Item &&
+        place.kind != Place::Kind::Longest)
+      return;
     place.use = Use::Int;
     place.symbol = add_int({.op = TraceInt::Op::Given, .a = static_cast<i32>(call_->given)});
     place.number = call_->given++;
@@ -270,6 +273,7 @@ void Tracer::use_place(Place& place, i32 self, const Value& found) {
       place.use = Use::Cache;
       place.value = stored_type(found.as<KVCache>());
       place.number = static_cast<u32>(found.as<KVCache>().layers.size());
+      place.sequences = found.as<KVCache>().sequences;
       break;
     case ObjectKind::Function:
       break;
@@ -332,7 +336,7 @@ void Tracer::recorded(const Node& node) {
 }
 
 void Tracer::made(const Tensor& constant) {
-  if (!is_aborted_) hold(constant, trace_.add_constant(constant));
+  if (!is_aborted_ && !is_telling_) hold(constant, trace_.add_constant(constant));
 }
 
 void Tracer::materialised(const Tensor& scalar, const Tensor&) {

@@ -20,7 +20,9 @@ namespace tl::interp {
 
 // Something that existed before the call, and how to get there. The root is an argument or a global.
 struct Place {
-  enum class Kind : u8 { Arg, Global, Capture, Field, Item, Cell, Keys, Values };
+  // Keys to Longest are of layer `index` of a cache; Longest: positions of its longest sequence, with
+  // `counts` more of each.
+  enum class Kind : u8 { Arg, Global, Capture, Field, Item, Cell, Keys, Values, Lengths, Longest };
   // What a replay does with what it finds there.
   enum class Use : u8 {
     Guard,   // must be the number, text or object that it was
@@ -42,8 +44,15 @@ struct Place {
   bool is_tuple = false;    // List
   i32 symbol = -1;          // Int
   u32 number = 0;           // Int: of the given ones; List: its length; SameAs: the place; Cache: its layers
-  Value value;              // Guard, Weight, Struct (an empty object of the type), Cache (what it stores)
-  Span where;               // who read it first
+  i64 sequences = 0;        // Cache
+  // Longest: how many more of each sequence, by the number of a given int or by itself.
+  struct Count {
+    i32 given = -1;
+    i64 value = 0;
+  };
+  std::vector<Count> counts;
+  Value value;  // Guard, Weight, Struct (an empty object of the type), Cache (what it stores)
+  Span where;   // who read it first
 };
 
 // What a traced call gives: a tensor or int of the trace, a constant, or a new object of such.
@@ -65,6 +74,14 @@ struct CacheEffect {
   i32 input = -1;  // which input held it before: replays take it from there
 };
 
+// How much longer the call leaves the sequences of a layer, in ints of the trace: one for all, or one for
+// each.
+struct LengthsEffect {
+  i32 cache = 0;  // place
+  u32 layer = 0;
+  std::vector<i32> added;
+};
+
 struct TracedCall {
   Trace trace;
   std::vector<Place> places;
@@ -73,6 +90,7 @@ struct TracedCall {
   std::vector<ResultPart> parts;
   i32 result = 0;  // part
   std::vector<CacheEffect> effects;
+  std::vector<LengthsEffect> lengths;
 };
 
 class Tracer : public RecordObserver, public lang::ValueTracer {
@@ -97,7 +115,9 @@ class Tracer : public RecordObserver, public lang::ValueTracer {
   bool is_aborted() const { return is_aborted_; }
   const std::string& reason() const { return reason_; }
   Span reason_where() const { return reason_where_; }
-  void abort(std::string reason);
+  // `is_rare`: what keeps this call from being traced says little about the next one.
+  void abort(std::string reason, bool is_rare = false);
+  bool is_rare() const { return is_rare_; }
 
   void recorded(const Node& node) override;
   void made(const Tensor& constant) override;
@@ -138,7 +158,14 @@ class Tracer : public RecordObserver, public lang::ValueTracer {
   void before_coerce(const Value& v, const TypeSpec& spec);
   void before_op(const Builtin& row, std::span<Value> args);
   bool cache_length(const Value& cache, Value& result);
-  void use_layer(const Value& cache, const Value& layer);
+  struct CacheLayer;
+  CacheLayer* use_layer(const Value& cache, const Value& layer);
+  bool is_batch(const Value& cache);
+  i32 longest_of(const Value& cache, CacheLayer& layer);
+  void use_lengths(const Value& cache, const CacheLayer& layer);
+  void append_to_batch(std::span<Value> args);
+  struct Counts;
+  Counts* use_counts(Value& list, i32 given, i64 rows);
   bool change(const Builtin& builtin, std::span<Value> args);
   void fix_einsum(std::span<Value> args);
   i32 add_part(const Value& v, int depth = 0);
@@ -169,13 +196,27 @@ class Tracer : public RecordObserver, public lang::ValueTracer {
     u32 layer;
     Tensor keys, values;  // before the call
     i32 keys_input, values_input;
+    // Of a batch, once the call has appended to it.
+    i32 longest = -1;
+    std::vector<i32> added;
+    bool has_grown = false;
   };
   std::vector<CacheLayer> layers_;
+  // Lists that say how many rows each sequence takes.
+  struct Counts {
+    Value given, list;  // as they came; with their symbols
+    std::vector<i64> values;
+    std::vector<i32> symbols;
+    std::vector<Place::Count> counts;
+    i32 rows = -1;  // that they were compared with
+  };
+  std::vector<Counts> counts_;
   std::vector<TracePatch> patches_;  // of the op that is recorded next
   const OpDef* patched_op_ = nullptr;
   std::vector<const lang::Object*> in_result_;
   Span where_;
-  bool is_aborted_ = false;
+  bool is_aborted_ = false, is_rare_ = false;
+  bool is_telling_ = false;  // it makes a tensor that is an input
   std::string reason_;
   Span reason_where_;
   u32 birth_before_ = 0;

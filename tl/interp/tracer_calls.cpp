@@ -3,6 +3,7 @@
 
 #include "tl/interp/tracer.h"
 #include "tl/ops/einsum/einsum.h"
+#include "tl/ops/ops.h"
 
 namespace tl::interp {
 
@@ -24,6 +25,8 @@ enum class Native : u8 {
   TensorList,
   CacheLayer,
   CacheLength,
+  CacheLengths,
+  CacheSequences,
   Change,
   Append,
   Einsum
@@ -31,19 +34,20 @@ enum class Native : u8 {
 
 const Native* special(std::string_view name) {
   static const std::unordered_map<std::string_view, Native> kNatives = {
-      {"shape", Native::Shape},        {"len", Native::Len},
-      {"numel", Native::Numel},        {"rank", Native::Aware},
-      {"ndim", Native::Aware},         {"dtype", Native::Aware},
-      {"linear", Native::Aware},       {"layer_norm", Native::Aware},
-      {"tensor", Native::Aware},       {"from_array", Native::Aware},
-      {"from_vec", Native::Aware},     {"concat", Native::TensorList},
-      {"k", Native::CacheLayer},       {"v", Native::CacheLayer},
-      {"get_k", Native::CacheLayer},   {"get_v", Native::CacheLayer},
-      {"length", Native::CacheLength}, {"append", Native::Append},
-      {"push", Native::Change},        {"pop", Native::Change},
-      {"extend", Native::Change},      {"insert", Native::Change},
-      {"remove", Native::Change},      {"set", Native::Change},
-      {"clear", Native::Change},       {"einsum", Native::Einsum},
+      {"shape", Native::Shape},          {"len", Native::Len},
+      {"numel", Native::Numel},          {"rank", Native::Aware},
+      {"ndim", Native::Aware},           {"dtype", Native::Aware},
+      {"linear", Native::Aware},         {"layer_norm", Native::Aware},
+      {"tensor", Native::Aware},         {"from_array", Native::Aware},
+      {"from_vec", Native::Aware},       {"concat", Native::TensorList},
+      {"k", Native::CacheLayer},         {"v", Native::CacheLayer},
+      {"get_k", Native::CacheLayer},     {"get_v", Native::CacheLayer},
+      {"length", Native::CacheLength},   {"append", Native::Append},
+      {"lengths", Native::CacheLengths}, {"sequences", Native::CacheSequences},
+      {"push", Native::Change},          {"pop", Native::Change},
+      {"extend", Native::Change},        {"insert", Native::Change},
+      {"remove", Native::Change},        {"set", Native::Change},
+      {"clear", Native::Change},         {"einsum", Native::Einsum},
   };
   const auto it = kNatives.find(name);
   return it == kNatives.end() ? nullptr : &it->second;
@@ -122,28 +126,152 @@ void Tracer::before_op(const Builtin& row, std::span<Value> args) {
 }
 
 // The tensors of a cache's layer, before the call changes them, become inputs.
-void Tracer::use_layer(const Value& cache, const Value& layer) {
+Tracer::CacheLayer* Tracer::use_layer(const Value& cache, const Value& layer) {
   fix(layer);
   const i32 place = place_of(cache);
   auto& layers = cache.as<KVCache>().layers;
   if (is_aborted_ || !layer.is_int() || layer.as_int() < 0 ||
       layer.as_int() >= static_cast<i64>(layers.size())) {
-    return;
+    return nullptr;
   }
   const u32 number = static_cast<u32>(layer.as_int());
-  const bool is_known = std::any_of(layers_.begin(), layers_.end(), [&](const CacheLayer& l) {
-    return l.cache == place && l.layer == number;
-  });
-  if (is_known) return;
+  const auto known = std::find_if(layers_.begin(), layers_.end(),
+                                  [&](const CacheLayer& l) { return l.cache == place && l.layer == number; });
+  if (known != layers_.end()) return &*known;
   const KVCache::Layer& at = layers[number];
-  if (!at.keys || !at.values) return abort("the cache is still empty");
+  if (!at.keys || !at.values) {
+    abort("the cache is still empty", cache.as<KVCache>().sequences > 0);
+    return nullptr;
+  }
   const auto add = [&](Place::Kind kind, const Tensor& t) {
     const size_t before = call_->inputs.size();
     read(kind, place, number, lang::make_tensor(t));
     return call_->inputs.size() > before ? static_cast<i32>(before) : -1;
   };
   const i32 keys = add(Place::Kind::Keys, at.keys), values = add(Place::Kind::Values, at.values);
-  layers_.push_back({place, number, at.keys, at.values, keys, values});
+  layers_.push_back({place, number, at.keys, at.values, keys, values, -1, {}, false});
+  if (cache.as<KVCache>().sequences == 0) return &layers_.back();
+  for (const Tensor* t : {&at.keys, &at.values}) {  // but for its room
+    const SourceRef ref = ref_of(*t);
+    for (int axis = 0; axis < t->rank() && !is_aborted_; ++axis) {
+      if (axis == 1) continue;
+      trace_.add_guard(add_int({.op = TraceInt::Op::Dim, .a = ref, .b = axis}), t->shape()[axis], where_);
+    }
+  }
+  return &layers_.back();
+}
+
+// Whether a cache that existed before the call is of several sequences. What is made here is not traced: its
+// lengths are no ints of the trace.
+bool Tracer::is_batch(const Value& cache) {
+  if (!cache.is(ObjectKind::KVCache) || cache.as<KVCache>().sequences == 0) return false;
+  if (!is_callers(cache)) abort("it makes a KVCache of several sequences");
+  return true;
+}
+
+// The int of the trace that says how far the longest sequence of a layer reaches now.
+i32 Tracer::longest_of(const Value& cache, CacheLayer& layer) {
+  if (layer.longest < 0 && !is_aborted_) {
+    const i64 longest = cache.as<KVCache>().layers[layer.layer].longest();
+    layer.longest = symbol_of(read(Place::Kind::Longest, layer.cache, layer.layer, Value(longest)));
+  }
+  return layer.longest;
+}
+
+void Tracer::use_lengths(const Value& cache, const CacheLayer& layer) {
+  if (layer.has_grown) return abort("it asks for the lengths of a KVCache after it has appended to it");
+  auto& c = cache.as<KVCache>();
+  is_telling_ = true;
+  Result<Tensor> lengths = c.lengths_of(ctx_.executor(), c.layers[layer.layer]);
+  is_telling_ = false;
+  if (!lengths.ok()) return abort("the lengths of a KVCache could not be told");
+  read(Place::Kind::Lengths, layer.cache, layer.layer, lang::make_tensor(*lengths));
+}
+
+// The ints of a list of counts, which stay symbols where the call was given them. Null: aborted.
+Tracer::Counts* Tracer::use_counts(Value& list, i32 given, i64 rows) {
+  if (!list.is_object()) return abort("its counts are no list"), nullptr;
+  auto known = std::find_if(counts_.begin(), counts_.end(), [&](const Counts& c) {
+    return c.given.object() == list.object() || c.list.object() == list.object();
+  });
+  if (known != counts_.end()) {  // another layer, of as many rows
+    trace_.add_guard(add_int({.op = TraceInt::Op::Equal, .a = given, .b = known->rows}), 1, where_);
+    list = known->list;
+    return &*known;
+  }
+  const std::vector<Value>* items = items_of(list);
+  if (items == nullptr) return abort("its counts are no list"), nullptr;
+  if (is_callers(list)) fix_lengths(list);
+  const i32 place = is_callers(list) ? place_of(list) : -1;
+  Counts counts{list, {}, {}, {}, {}, given};
+  std::vector<Value> with_symbols;
+  for (size_t i = 0; i < items->size() && !is_aborted_; ++i) {
+    Value item = (*items)[i];
+    if (!item.is_int() || item.as_int() < 0 || item.as_int() > rows)
+      return abort("its counts do not fit"), nullptr;
+    if (place >= 0) item = read(Place::Kind::Item, place, static_cast<u32>(i), item);
+    const i32 symbol = symbol_of(item);
+    const auto of_symbol = std::find_if(call_->places.begin(), call_->places.end(), [&](const Place& p) {
+      return symbol >= 0 && p.use == Place::Use::Int && p.symbol == symbol;
+    });
+    const bool is_given = of_symbol != call_->places.end();
+    if (!is_given) fix(item);
+    counts.values.push_back(item.as_int());
+    counts.counts.push_back({is_given ? static_cast<i32>(of_symbol->number) : -1, item.as_int()});
+    counts.symbols.push_back(symbol_for(item));
+    for (const auto& [low, high] : {std::pair(symbol_for(Value(i64{0})), counts.symbols.back()),
+                                    std::pair(counts.symbols.back(), given)})
+      trace_.add_guard(add_int({.op = TraceInt::Op::LessEqual, .a = low, .b = high}), 1, where_);
+    with_symbols.push_back(std::move(item));
+  }
+  if (is_aborted_) return nullptr;
+  counts.list = list = lang::make_list(std::move(with_symbols));
+  counts_.push_back(std::move(counts));
+  return &counts_.back();
+}
+
+void Tracer::append_to_batch(std::span<Value> args) {
+  CacheLayer* const layer = use_layer(args[0], args[1]);
+  if (layer == nullptr || is_aborted_) return;
+  const Tensor *const k = tensor_of(args[2]), *const v = tensor_of(args[3]);
+  if (k == nullptr || v == nullptr || k->rank() < 2 || v->rank() < 2)
+    return abort("it appends what is no tensor");
+  use_lengths(args[0], *layer);
+  if (is_aborted_) return;
+  const auto dim = [&](const Tensor& t) {
+    const SourceRef ref = ref_of(t);
+    return is_aborted_ ? 0 : add_int({.op = TraceInt::Op::Dim, .a = ref, .b = 1});
+  };
+  const i32 given = dim(*k);
+  trace_.add_guard(add_int({.op = TraceInt::Op::Equal, .a = given, .b = dim(*v)}), 1, where_);
+  const KVCache::Layer& at = args[0].as<KVCache>().layers[layer->layer];
+  i64 longest = 0;
+  if (args.size() == 4 || args[4].is_empty()) {
+    const i32 before = longest_of(args[0], *layer);
+    layer->added = {given};
+    layer->longest = add_int({.op = TraceInt::Op::Add, .a = before, .b = given});
+    longest = at.longest() + k->shape()[1];
+  } else {
+    const Counts* const counts = use_counts(args[4], given, k->shape()[1]);
+    if (counts == nullptr) return;
+    if (counts->values.size() != at.lengths.size()) return abort("its counts do not fit");
+    layer->added = counts->symbols;
+    for (size_t i = 0; i < at.lengths.size(); ++i)
+      longest = std::max(longest, at.lengths[i] + counts->values[i]);
+    Place place;
+    place.kind = Place::Kind::Longest, place.parent = layer->cache, place.index = layer->layer;
+    place.where = where_, place.counts = counts->counts;
+    use_place(place, static_cast<i32>(call_->places.size()), Value(longest));
+    layer->longest = place.symbol;
+    call_->places.push_back(std::move(place));
+  }
+  if (is_aborted_) return;
+  for (const Tensor* t : {&at.keys, &at.values}) {
+    if (longest > t->shape()[1]) return abort("a KVCache of several sequences gets more room", true);
+    const i32 room = dim(*t);
+    trace_.add_guard(add_int({.op = TraceInt::Op::LessEqual, .a = layer->longest, .b = room}), 1, where_);
+  }
+  layer->has_grown = true;
 }
 
 bool Tracer::cache_length(const Value& cache, Value& result) {
@@ -153,7 +281,11 @@ bool Tracer::cache_length(const Value& cache, Value& result) {
     abort("the cache is still empty");
     return false;
   }
-  use_layer(cache, Value(i64{0}));
+  CacheLayer* const layer = use_layer(cache, Value(i64{0}));
+  if (is_batch(cache)) {
+    if (layer != nullptr) result = make_int(c.length(), longest_of(cache, *layer));
+    return !is_aborted_;
+  }
   const SourceRef ref = ref_of(c.layers[0].keys);
   result = make_int(c.length(), add_int({.op = TraceInt::Op::Dim, .a = ref, .b = 0}));
   return !is_aborted_;
@@ -239,15 +371,34 @@ bool Tracer::call(const Builtin& builtin, std::span<Value> args, Value& result) 
     case Native::CacheLayer:
       if (!args[0].is(ObjectKind::KVCache))
         fix_deep(args[0]);
-      else if (is_callers(args[0]))
-        use_layer(args[0], args[1]);
+      else if (is_callers(args[0])) {
+        CacheLayer* const layer = use_layer(args[0], args[1]);
+        if (layer != nullptr && is_batch(args[0])) {
+          patches_ = {{longest_of(args[0], *layer), 5, true}};  // rows of the window along axis 1
+          patched_op_ = &op_index;
+        }
+      } else {
+        is_batch(args[0]);
+      }
       fix(args[1]);
       return false;
+    case Native::CacheLengths:
+      if (is_batch(args[0]) && !is_aborted_) {
+        CacheLayer* const layer = use_layer(args[0], Value(i64{0}));
+        if (layer != nullptr) use_lengths(args[0], *layer);
+      }
+      return false;
+    case Native::CacheSequences:
+      return false;  // a guard of the cache's place
     case Native::CacheLength:
       if (!args[0].is(ObjectKind::KVCache)) return false;
       return cache_length(args[0], result);
     case Native::Append:
       if (args[0].is(ObjectKind::KVCache)) {
+        if (is_batch(args[0]) && (args.size() == 4 || args.size() == 5)) {
+          if (!is_aborted_) append_to_batch(args);
+          return false;
+        }
         if (args.size() == 4 && is_callers(args[0])) use_layer(args[0], args[1]);
         for (const Value& v : args.subspan(1)) {
           if (!v.is(ObjectKind::Tensor)) fix_deep(v);
@@ -365,6 +516,7 @@ void Tracer::add_effects() {
     };
     add(before.keys, now.keys, true, before.keys_input);
     add(before.values, now.values, false, before.values_input);
+    if (before.has_grown) call_->lengths.push_back({before.cache, before.layer, before.added});
   }
 }
 

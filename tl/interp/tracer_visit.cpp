@@ -37,6 +37,8 @@ bool Tracer::arithmetic(const Instr& i, Value* base) {
 bool Tracer::comparison(const Instr& i, Value* base) {
   const Value &x = base[i.b], &y = base[i.c];
   if (!x.is_int() || !y.is_int()) {
+    // Compared with none only the kind of a thing counts, which every place fixes.
+    if ((x.is_empty() || y.is_empty()) && (i.op == Op::Equal || i.op == Op::NotEqual)) return false;
     fix_numbers(x), fix_numbers(y);
     return false;
   }

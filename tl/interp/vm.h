@@ -1,6 +1,7 @@
 // The loop that runs bytecode. Calls of the program's functions use frames of its own, not the C++ stack.
 #pragma once
 
+#include <deque>
 #include <memory>
 #include <vector>
 
@@ -69,6 +70,7 @@ class Vm {
   bool trace_call(const Proto& proto, Value* args, size_t given, Value& out);
   // False: it does not fit, or error_ is set.
   bool replay(TracedCall& call, Value* args, Value& out);
+  i64 more_of(const Place& place, size_t k) const;
   bool find_places(const TracedCall& call, Value* args);
   void tell(const Proto& proto, const TracedCall* traced);
   bool fits_place(const Place& place, const Value& found);
@@ -154,6 +156,7 @@ class Vm {
   // Of the call that is being replayed.
   std::vector<const Value*> found_;
   std::vector<Tensor*> found_tensors_;  // in caches
+  std::deque<Tensor> found_lengths_;    // of their sequences
   std::vector<i64> given_;
   Span misfit_;  // the place in the program that used what is now another
 };

@@ -77,7 +77,8 @@ bool Vm::trace_call(const Proto& proto, Value* args, size_t given, Value& out) {
   std::unique_ptr<TracedCall> traced = done && !tracer_->is_aborted() ? tracer_->finish(result) : nullptr;
   if (done) tell(proto, traced.get());
   if (traced == nullptr) {
-    function.is_off = ++function.failures >= kMostFailures;
+    function.failures += tracer_->is_rare() ? 0 : 1;
+    function.is_off = function.failures >= kMostFailures;
   } else if (is_small(traced->trace)) {
     function.is_off = true;
   } else {
@@ -114,6 +115,7 @@ bool Vm::fits_place(const Place& place, const Value& found) {
       return found.is(ObjectKind::Cell);
     case Place::Use::Cache: {
       if (!found.is(ObjectKind::KVCache) || found.as<KVCache>().layers.size() != place.number ||
+          found.as<KVCache>().sequences != place.sequences ||
           !is_same(stored_type(found.as<KVCache>()), place.value))
         return false;
       // Two caches of the trace must be two: what one gets the other would have.
@@ -146,9 +148,17 @@ bool Vm::fits_place(const Place& place, const Value& found) {
   return false;
 }
 
+// What a call adds to sequence `k` of a cache.
+i64 Vm::more_of(const Place& place, size_t k) const {
+  if (place.counts.empty()) return 0;
+  const Place::Count& count = place.counts[k];
+  return count.given >= 0 ? given_[static_cast<size_t>(count.given)] : count.value;
+}
+
 bool Vm::find_places(const TracedCall& call, Value* args) {
   found_.assign(call.places.size(), nullptr);
   found_tensors_.assign(call.places.size(), nullptr);
+  found_lengths_.clear();
   given_.clear();
   for (size_t i = 0; i < call.places.size(); ++i) {
     const Place& place = call.places[i];
@@ -182,6 +192,32 @@ bool Vm::find_places(const TracedCall& call, Value* args) {
         Tensor& tensor = place.kind == Place::Kind::Keys ? layer.keys : layer.values;
         if (!tensor || place.use != Place::Use::Tensor) return false;
         found_tensors_[i] = &tensor;
+        continue;
+      }
+      case Place::Kind::Lengths:
+      case Place::Kind::Longest: {
+        auto& cache = parent->as<KVCache>();
+        const KVCache::Layer& layer = cache.layers[place.index];
+        misfit_ = place.where;
+        if (place.kind == Place::Kind::Longest) {
+          i64 longest = 0;
+          for (size_t k = 0; k < layer.lengths.size(); ++k)
+            longest = std::max(longest, layer.lengths[k] + more_of(place, k));
+          given_.push_back(longest);
+          continue;
+        }
+        Result<Tensor> lengths = cache.lengths_of(host_.executor, layer);
+        if (!lengths.ok()) return false;
+        found_lengths_.push_back(std::move(lengths).value());
+        found_tensors_[i] = &found_lengths_.back();
+        if (place.use == Place::Use::SameAs) {
+          const Tensor* const other = found_tensors_[place.number] != nullptr
+                                          ? found_tensors_[place.number]
+                                          : tensor_of(*found_[place.number]);
+          if (*other != found_lengths_.back()) return false;
+        } else if (place.use != Place::Use::Tensor) {
+          return false;
+        }
         continue;
       }
     }
@@ -250,6 +286,11 @@ bool Vm::replay(TracedCall& call, Value* args, Value& out) {
     misfit_ = call.trace.failed_guard();
     if (!done.ok()) error_ = std::move(done).error();
     return false;
+  }
+  for (const LengthsEffect& effect : call.lengths) {
+    auto& lengths = found_[static_cast<size_t>(effect.cache)]->as<KVCache>().layers[effect.layer].lengths;
+    for (size_t k = 0; k < lengths.size(); ++k)
+      lengths[k] += call.trace.int_value(effect.added[effect.added.size() == 1 ? 0 : k]);
   }
   out = build(call, call.result, outputs);
   return true;

@@ -61,7 +61,7 @@ Cost cost_of(const Batch& batch, const Command& command) {
   call.outs = batch.outputs_of(command);
   call.out = call.outs[0];
   call.attrs = &batch.attrs[command.attrs];
-  call.appended = command.appended;
+  call.kept_bytes = command.kept_bytes;
   if (command.op->cost != nullptr) return command.op->cost(call);
   const double flops = command.op->kind == OpKind::Elementwise ? static_cast<double>(call.out.numel()) : 0;
   return {flops, traffic(call)};

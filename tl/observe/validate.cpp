@@ -17,8 +17,8 @@ struct Part {
 };
 Part written_part(const Command& c, const Operand& o) {
   const i64 bytes = row_bytes(o.dtype, o.numel());
-  const i64 kept = c.appended > 0 && !o.dims.empty() && o.dims[0] > 0 ? bytes / o.dims[0] * c.appended : 0;
-  return {o.data + kept, bytes - kept, kept > 0 ? o.numel() / o.dims[0] * c.appended : 0};
+  return {o.data + c.kept_bytes, bytes - c.kept_bytes,
+          c.kept_bytes > 0 ? c.kept_bytes / size_of(o.dtype) : 0};
 }
 
 bool is_input_too(const Batch& batch, const Command& c, const Operand& output) {
@@ -141,7 +141,7 @@ class ValidatingStream : public CommandStream {
 
   void poison_outputs(const Batch& batch, const Command& c, bool other) {
     for (const Operand& o : batch.outputs_of(c)) {
-      if (o.data == nullptr || (c.appended == 0 && is_input_too(batch, c, o))) continue;
+      if (o.data == nullptr || (c.kept_bytes == 0 && is_input_too(batch, c, o))) continue;
       const Part part = written_part(c, o);
       poison(o.dtype, part.data, part.bytes, other);
     }
@@ -152,7 +152,7 @@ class ValidatingStream : public CommandStream {
     const Command& c = batch.commands[index];
     const auto unwritten = [&](bool other) -> std::optional<std::pair<const Operand*, i64>> {
       for (const Operand& o : batch.outputs_of(c)) {
-        if (o.data == nullptr || (c.appended == 0 && is_input_too(batch, c, o))) continue;
+        if (o.data == nullptr || (c.kept_bytes == 0 && is_input_too(batch, c, o))) continue;
         const Part part = written_part(c, o);
         if (const i64 at = find_unwritten(o.dtype, part.data, part.bytes, other); at >= 0)
           return std::pair(&o, part.first_element + at);
@@ -265,6 +265,24 @@ Result<std::shared_ptr<Buffer>> ValidatingDevice::allocate(i64 bytes, StreamId s
 Result<std::shared_ptr<Buffer>> ValidatingDevice::reserve(i64 bytes, const MemoryLabel& label) {
   TL_TRY(std::shared_ptr<Buffer> inner, inner_->reserve(bytes, label));
   return wrap(std::move(inner), label, false);
+}
+
+Result<std::shared_ptr<Buffer>> ValidatingDevice::fork(Buffer& from, i64 kept_bytes, i64 bytes,
+                                                       const MemoryLabel& label) {
+  std::shared_ptr<Buffer> source;
+  {
+    const std::lock_guard lock(mutex_);
+    source = held_.at(static_cast<u64>(from.id())).buffer;
+  }
+  from.share(kept_bytes);
+  TL_TRY(std::shared_ptr<Buffer> inner, inner_->fork(*source, kept_bytes, bytes, label));
+  const i64 inherited = inner->inherited_bytes;
+  std::shared_ptr<Buffer> outer = wrap(std::move(inner), label, false);
+  outer->inherited_bytes = inherited;
+  outer->shared_bytes = inherited;
+  const std::lock_guard lock(mutex_);
+  held_.at(static_cast<u64>(outer->id())).shadow.fill(0, inherited);
+  return outer;
 }
 
 Result<void> ValidatingDevice::commit(Buffer& buffer, i64 bytes) {

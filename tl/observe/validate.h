@@ -27,6 +27,8 @@ class ValidatingDevice : public Device {
   using Device::reserve;
   Result<std::shared_ptr<Buffer>> allocate(i64 bytes, StreamId stream, const MemoryLabel& label) override;
   Result<std::shared_ptr<Buffer>> reserve(i64 bytes, const MemoryLabel& label) override;
+  Result<std::shared_ptr<Buffer>> fork(Buffer& from, i64 kept_bytes, i64 bytes,
+                                       const MemoryLabel& label) override;
   Result<void> commit(Buffer& buffer, i64 bytes) override;
   Result<std::shared_ptr<Buffer>> import_host(std::span<const std::byte> bytes,
                                               std::shared_ptr<void> owner) override;

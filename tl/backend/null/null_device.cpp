@@ -67,8 +67,8 @@ class NullStream : public CommandStream {
     for (const Operand& o : batch.outputs_of(c)) {
       if (o.data == nullptr) continue;
       const i64 bytes = row_bytes(o.dtype, o.numel());
-      const i64 kept = c.appended > 0 && o.dims[0] > 0 ? bytes / o.dims[0] * c.appended : 0;
-      std::memset(o.data + kept, 0, static_cast<size_t>(std::min(bytes - kept, written.size_bytes)));
+      std::memset(o.data + c.kept_bytes, 0,
+                  static_cast<size_t>(std::min(bytes - c.kept_bytes, written.size_bytes)));
     }
   }
 

@@ -108,7 +108,7 @@ TEST_F(Null, WhatIsThereAlreadyStays) {
 
 TEST_F(Null, AnAppendKeepsTheRowsThatAreThere) {
   const auto x = buffer(), cache = buffer();
-  add(kOp, *x, operand(*cache, {4, 2}, {2, 1}), {{cache->id(), 24, 8, Access::Mode::Write}}).appended = 3;
+  add(kOp, *x, operand(*cache, {4, 2}, {2, 1}), {{cache->id(), 24, 8, Access::Mode::Write}}).kept_bytes = 24;
   submit(Order::chain(1));
   EXPECT_EQ(values(*cache), (std::vector<float>{5, 5, 5, 5, 5, 5, 0, 0}));
 }

@@ -24,7 +24,7 @@ void double_it(KernelCall& call) {
   for (i64 i = call.begin; i < call.end; ++i) call.out.mutable_ptr<double>()[i] *= 2;
 }
 void refuse(KernelCall& call) {
-  call.fail(fmt::format("row {} is missing", call.appended));
+  call.fail(fmt::format("row {} is missing", call.kept_bytes));
 }
 void never(KernelCall&) {
   FAIL() << "the oracle ran a cpu kernel";
@@ -71,7 +71,7 @@ TEST_F(Reference, RunsThePlainLoopOverAllUnits) {
 
 TEST_F(Reference, AFailingKernelNamesItsOpAndStopsNothingElse) {
   out[0] = 3;
-  add(kRefuse).appended = 5;
+  add(kRefuse).kept_bytes = 5;
   add(kDouble);
   const auto outcome = run();
   ASSERT_NE(outcome->failure_of(0), nullptr);

@@ -1,4 +1,5 @@
 // contiguous and append: the two ways memory is copied as it is.
+#include <algorithm>
 #include <cstring>
 
 #include "tl/device/kernel.h"
@@ -50,27 +51,33 @@ Result<TensorType> infer_same(const InferContext& c) {
 
 constexpr Kernel kContiguous = {.run = run_contiguous, .units = row_units, .unit_cost = row_cost};
 
-// --- append: rows at the end of axis 0. Units are rows along axis 0 that have to be written. ---
+// --- append: rows at the end of axis 0. Units are rows along axis 0 that have to be written, of the first
+// one perhaps only its end. ---
+
+i64 bytes_of_row(const Operand& o) {
+  return o.dims[0] == 0 ? 0 : o.numel() / o.dims[0] * size_of(o.dtype);
+}
 
 i64 append_units(const KernelCall& call) {
-  return call.out.dims[0] - call.appended;
+  const i64 rows = call.out.dims[0];
+  return call.kept_bytes == 0 ? rows : rows - call.kept_bytes / bytes_of_row(call.out);
 }
 double append_cost(const KernelCall& call) {
   const i64 rows = call.out.dims[0];
   return rows == 0 ? 1 : 5 + 0.2 * static_cast<double>(call.out.numel() / rows);
 }
 
-// Rows before `appended` are in place already: the output lies in input 0's own memory.
+// The first bytes are there already: the output lies in input 0's own memory, or in pages that it shares.
 void run_append(KernelCall& call) {
   const Operand &old = call.in[0], &more = call.in[1];
   const i64 old_rows = old.dims[0];
-  const i64 bytes = call.out.dims[0] == 0 ? 0 : call.out.numel() / call.out.dims[0] * size_of(call.out.dtype);
+  const i64 bytes = bytes_of_row(call.out), first = bytes == 0 ? 0 : call.kept_bytes / bytes;
   for (i64 unit = call.begin; unit < call.end; ++unit) {
-    const i64 row = call.appended + unit;
+    const i64 row = first + unit, begin = std::max<i64>(0, call.kept_bytes - row * bytes);
     const std::byte* from = row < old_rows
                                 ? static_cast<const std::byte*>(old.address()) + row * bytes
                                 : static_cast<const std::byte*>(more.address()) + (row - old_rows) * bytes;
-    std::memcpy(call.out.data + row * bytes, from, static_cast<size_t>(bytes));
+    std::memcpy(call.out.data + row * bytes + begin, from + begin, static_cast<size_t>(bytes - begin));
   }
 }
 
@@ -108,7 +115,7 @@ const OpDef op_contiguous = {
 
 // In place only the new rows move.
 static Cost rows_moved(const KernelCall& call) {
-  return {0, call.appended > 0 ? 2 * operand_bytes(call.in[1]) : traffic(call)};
+  return {0, call.kept_bytes > 0 ? 2 * operand_bytes(call.in[1]) : traffic(call)};
 }
 
 const OpDef op_append_rows = {

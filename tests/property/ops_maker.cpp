@@ -59,12 +59,18 @@ Tensor OpsMaker::apply_text(const OpDef& op, std::vector<Tensor> inputs, const s
   return apply(op, std::move(inputs), std::move(attrs).value());
 }
 
-std::vector<Tensor> OpsMaker::apply_all(const OpDef& op, const Tensor& x, Attrs attrs) {
-  if (!x) return {};
+std::vector<Tensor> OpsMaker::apply_all(const OpDef& op, std::vector<Tensor> inputs, Attrs attrs) {
+  std::string line = fmt::format("    {}{} of", op.name, text_of(attrs));
+  std::vector<TensorType> given;
+  for (const Tensor& t : inputs) {
+    if (!t) return {};
+    line += " " + to_string(t.type());
+    given.push_back(t.type());
+  }
+  say(line);
   const OutputTypes none;
-  const Result<OutputTypes> types = op.infer_outputs(InferContext({&x.type(), 1}, attrs));
-  say(fmt::format("    {}{} of {}", op.name, text_of(attrs), to_string(x.type())));
-  Result<std::vector<Tensor>> all = executor_.apply_all(op, {&x, 1}, std::move(attrs));
+  const Result<OutputTypes> types = op.infer_outputs(InferContext(given, attrs));
+  Result<std::vector<Tensor>> all = executor_.apply_all(op, inputs, std::move(attrs));
   std::vector<Tensor> outputs;
   for (const TensorType& type : types.ok() ? types.value() : none) {
     outputs.push_back(all.ok() ? all.value()[outputs.size()] : failed_tensor(type, all.error()));

@@ -40,7 +40,7 @@ class OpsMaker {
   Tensor apply_text(const OpDef& op, std::vector<Tensor> inputs, const std::string& attrs);
 
   // All outputs of an op that has several; none if it refused.
-  std::vector<Tensor> apply_all(const OpDef& op, const Tensor& x, Attrs attrs);
+  std::vector<Tensor> apply_all(const OpDef& op, std::vector<Tensor> inputs, Attrs attrs);
 
   Tensor numbers(const Shape& shape, u64 seed);                   // float32 in [-1, 1)
   Tensor whole_numbers(const Shape& shape, i64 below, u64 seed);  // int32

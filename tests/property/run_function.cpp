@@ -294,7 +294,7 @@ class FunctionRun {
 
   // An op with several outputs: one is the step's value, another may be one too, the rest is dropped.
   Tensor all_of(const OpDef& op, const Tensor& x, Attrs attrs) {
-    const std::vector<Tensor> all = ops_.apply_all(op, x, std::move(attrs));
+    const std::vector<Tensor> all = ops_.apply_all(op, {x}, std::move(attrs));
     const bool both = structure().one_in(2), last = structure().one_in(2);
     if (both) values_.push_back(all.empty() ? Tensor() : ops_.bounded(last ? all.front() : all.back()));
     return all.empty() ? Tensor() : last ? all.back() : all.front();

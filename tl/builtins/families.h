@@ -7,6 +7,7 @@
 
 namespace tl::lang {
 
+std::span<const Builtin> counted_natives();
 std::span<const Builtin> io_natives();
 std::span<const Builtin> list_natives();
 std::span<const Builtin> model_natives();

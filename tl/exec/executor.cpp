@@ -4,16 +4,18 @@
 
 #include <atomic>
 #include <cerrno>
+#include <climits>
 #include <cstdio>
 #include <cstring>
 #include <deque>
-#include <random>
 #include <unordered_map>
 
 #include "tl/base/fail_point.h"
 #include "tl/base/hash.h"
 #include "tl/exec/checksum.h"
 #include "tl/exec/planner.h"
+#include "tl/exec/repeat.h"
+#include "tl/exec/shuffle.h"
 #include "tl/exec/trace.h"
 #include "tl/ops/ops.h"
 
@@ -28,30 +30,6 @@ constexpr size_t kMaxPlans = 1024;
 constexpr i64 kMaxQueuedCommands = 8192;
 constexpr i64 kMaxQueuedBytes = i64{4} << 30;
 constexpr double kPollSeconds = 0.01;  // how often a wait looks whether it is to be cancelled
-
-// The commands of `batch` in a random order in which each comes after those it must come after.
-void shuffle_commands(Batch& batch, const Order& order, std::mt19937_64& random) {
-  const size_t n = batch.commands.size();
-  std::vector<std::vector<size_t>> users(n);
-  std::vector<size_t> waiting_for(n, 0), ready;
-  for (size_t i = 0; i < n; ++i) {
-    for (const i32 e : order.after(i)) users[static_cast<size_t>(e)].push_back(i);
-    waiting_for[i] = order.after(i).size();
-    if (waiting_for[i] == 0) ready.push_back(i);
-  }
-  std::vector<Command> shuffled;
-  while (!ready.empty()) {
-    const size_t pick = random() % ready.size();
-    const size_t next = ready[pick];
-    ready.erase(ready.begin() + static_cast<std::ptrdiff_t>(pick));
-    shuffled.push_back(batch.commands[next]);
-    for (const size_t user : users[next]) {
-      if (--waiting_for[user] == 0) ready.push_back(user);
-    }
-  }
-  TL_CHECK(shuffled.size() == n, "an order with a circle");
-  batch.commands = std::move(shuffled);
-}
 
 i64 physical_memory_bytes() {
   return i64{sysconf(_SC_PHYS_PAGES)} * sysconf(_SC_PAGESIZE);
@@ -110,7 +88,8 @@ struct Executor::Impl {
     return before;
   }
 
-  std::shared_ptr<Plan> plan_for(Executor& e, const Snapshot& s) {
+  // `in_one`: one batch, whatever is wished.
+  std::shared_ptr<Plan> plan_for(Executor& e, const Snapshot& s, bool in_one = false) {
     const u64 hash = hash_bytes(s.key.data(), s.key.size() * sizeof(u64));
     for (const auto& plan : plans[hash]) {
       if (plan->key == s.key) {
@@ -119,7 +98,8 @@ struct Executor::Impl {
       }
     }
     if (plan_count >= kMaxPlans) forget_plans();  // a program that never repeats itself must not grow
-    const int per_batch = e.options_.eager                    ? 1
+    const int per_batch = in_one                              ? INT_MAX
+                          : e.options_.eager                  ? 1
                           : e.options_.commands_per_batch > 0 ? e.options_.commands_per_batch
                                                               : kCommandsPerBatch;
     plans[hash].push_back(make_plan(s, e.device_,
@@ -199,15 +179,17 @@ struct Executor::Impl {
   }
 
   // One batch of a plan: filled, then queued.
-  Result<void> submit_batch(Executor& e, Plan& plan, Run& run, size_t index, Then then) {
+  Result<void> submit_batch(Executor& e, Plan& plan, Run& run, size_t index, Then then,
+                            RoundEnd* end = nullptr) {
     std::unique_ptr<Batch> batch = run.fill(index);
-    const Order& order = plan.orders[index];
+    if (end != nullptr) end->add_to(*batch, run, plan, e.device_);
+    const Order& order = end != nullptr ? end->order() : plan.orders[index];
+    const bool is_chain = e.options_.shuffle || (e.options_.eager && end != nullptr);
     const i64 commands = static_cast<i64>(batch->commands.size());
     e.stats_.commands += static_cast<u64>(commands);
     ++e.stats_.batches;
     if (plan.prepared.size() == index) {
-      TL_TRY(const PreparedId id, e.options_.shuffle ? stream->prepare(Order::chain(batch->commands.size()))
-                                                     : stream->prepare(order));
+      TL_TRY(const PreparedId id, stream->prepare(is_chain ? Order::chain(batch->commands.size()) : order));
       plan.prepared.push_back(id);
     }
     if (e.options_.shuffle) shuffle_commands(*batch, order, shuffle);
@@ -286,6 +268,33 @@ struct Executor::Impl {
     // Interpreted, results that nobody looks at would not be computed: their failures are nobody's.
     ++e.stats_.replays;
     return {};
+  }
+
+  Result<std::vector<Tensor>> repeat(Executor& e, Trace& body, RoundEnd& end, Span origin) {
+    TL_TRY_DO(make_room(e));
+    Snapshot& s = body.snapshot();
+    const std::shared_ptr<Plan> plan = plan_for(e, s, true);
+    enter(HostPhase::Submit);
+    if (observer != nullptr) observer->runs(*plan, s);
+    if (plan->missing != nullptr)
+      return fail(Code::Unsupported, "{} does not run on {} yet", plan->missing->name, e.device_.info().name);
+    Run run(e.device_, *stream, s, plan);
+    i32 culprit = -1;
+    TL_TRY_DO(run.allocate(culprit));
+    TL_TRY_DO(end.allocate(e.device_, stream->id(), origin));
+    s.granted.clear();
+    end.stop = &cancel_check;
+    Result<void> handed_over = submit_batch(e, *plan, run, 0, Then::GoesOn, &end);
+    run.note_uses(last);
+    TL_TRY_DO(handed_over);
+    run.finish_again();
+    std::vector<Tensor> results = end.results(last, run.outcome());
+    Result<void> written;
+    if (checksums) written = write_checksums(e, s, *plan, run);  // of the last round
+    unseen.push_back({last, run.outcome()});
+    TL_TRY_DO(std::exchange(given_up, {}));
+    TL_TRY_DO(written);
+    return results;
   }
 
   Result<void> write_checksums(Executor& e, const Snapshot& s, const Plan& plan, const Run& run) {
@@ -448,6 +457,39 @@ Result<bool> Executor::replay(Trace& trace, std::vector<Tensor>& inputs, std::sp
   impl_->enter(HostPhase::Record);
   if (!done.ok() && done.error().code == Code::Interrupted) return std::move(done).error();
   return is_done;
+}
+
+Result<std::vector<Tensor>> Executor::repeat(std::unique_ptr<Trace> body, std::span<const Tensor> state,
+                                             i64 limit, Span origin) {
+  std::vector<Tensor> own;  // memory that the rounds write over
+  for (const Tensor& t : state) {
+    TL_TRY(Tensor copy, apply(op_contiguous, {t}, {}, origin));
+    own.push_back(std::move(copy));
+  }
+  TL_TRY_DO(submit(own));
+  impl_->enter(HostPhase::Plan);
+  const auto literal = [this](TensorType type, std::span<const std::byte> bytes) {
+    return from_host(std::move(type), bytes);
+  };
+  RoundEnd end(*body, own.size());
+  end.limit = limit;
+  std::vector<Tensor> held;
+  Trace::Fit fit = body->update(recorder_, own, {}, literal);
+  if (fit == Trace::Fit::Fits && !end.fits()) {
+    body->snapshot().undo_grants();
+    body->give_back(own);
+    body->forget();
+    held = own;  // somebody else holds it: nothing writes over it
+    fit = body->update(recorder_, own, {}, literal);
+  }
+  Result<std::vector<Tensor>> done = fail(Code::BadProgram, "a round does not fit its state");
+  if (fit == Trace::Fit::Fits) {
+    end.add_to_key();
+    done = impl_->repeat(*this, *body, end, origin);
+  }
+  if (!done.ok()) body->snapshot().undo_grants();
+  impl_->enter(HostPhase::Record);
+  return done;
 }
 
 Result<void> Executor::loop_point() {

@@ -85,6 +85,11 @@ class Executor {
   Result<bool> replay(Trace& trace, std::vector<Tensor>& inputs, std::span<const i64> given,
                       std::vector<Tensor>& outputs);
 
+  // Rounds of `body` (tl/exec/repeat.h) from `state` on, until its count is zero or `limit` rounds are done:
+  // the state after the last one, and its count. Never waits, for the rounds neither.
+  Result<std::vector<Tensor>> repeat(std::unique_ptr<Trace> body, std::span<const Tensor> state, i64 limit,
+                                     Span origin = {});
+
   // Copies to the host, in row order.
   Result<HostTensor> read(const Tensor& tensor);
   // One number. Fails unless the tensor has exactly one element.

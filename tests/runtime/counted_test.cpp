@@ -6,6 +6,11 @@
 namespace tl {
 namespace {
 
+Machine validating() {
+  auto device = must(cpu::create_device({.threads = 2, .simd = {}, .memory_limit_bytes = 0}));
+  return Machine::on(std::make_unique<ValidatingDevice>(std::move(device)), {});
+}
+
 // The different values among those that are large enough: two results of unknown size, one made of the other.
 std::vector<Tensor> different_large(Machine& m, const Tensor& x) {
   const Tensor mask = m.op(op_greater_equal, {x, scalar_tensor(0.0, DType::F32)});
@@ -39,8 +44,7 @@ TEST(Counted, ResultsOfUnknownSizeAreChainedWithoutAWait) {
     for (size_t k = 0; k < got[i].size(); ++k) EXPECT_NEAR(got[i][k], expected[i][k], 1e-3);
   }
   EXPECT_EQ(run(Machine::cpu(2, {.shuffle = 3})), got);
-  auto validating = std::make_unique<ValidatingDevice>(Machine::cpu().device);
-  EXPECT_EQ(run(Machine::on(std::move(validating), {})), got);
+  EXPECT_EQ(run(validating()), got);
 }
 
 TEST(Counted, ACountThatDoesNotFitFailsWhatReadsIt) {

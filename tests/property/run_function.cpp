@@ -65,6 +65,7 @@ class FunctionRun {
     return values_[static_cast<size_t>(n - 1 - back)];
   }
   Tensor matrix() { return ops_.matrix(value(), program_.cols); }
+  Tensor vector_of(i64 n) { return ops_.vector(value(), n); }
 
   Tensor run_step(const Step& step) {
     switch (step.kind) {
@@ -82,6 +83,8 @@ class FunctionRun {
         return put();
       case Step::Kind::Divide:
         return all_of(op_divide_test, matrix(), Attrs().with_float(0.25));
+      case Step::Kind::Repeat:
+        return ops_.repeat(matrix(), vector_of(program_.cols), structure().next(), sizes().between(1, 6));
       case Step::Kind::DropValue:
         values_[static_cast<size_t>(structure().below(static_cast<i64>(values_.size())))] = {};
         return {};

@@ -38,7 +38,7 @@ std::optional<OpCase> resized(const OpDef& op, const OpCase& row, const Attrs& a
     in = in.resized(type.shape);
     types.push_back(type);
   }
-  const Result<OutputTypes> out = infer_types(op, types, attrs);
+  Result<OutputTypes> out = infer_types(op, types, attrs);
   if (!out.ok()) return std::nullopt;
   for (const TensorType& type : *out) {
     if (numel(type.shape) > 200'000) return std::nullopt;

@@ -17,7 +17,7 @@ std::vector<Tensor> different_large(Machine& m, const Tensor& x) {
   const auto rows = must(m.executor->apply_all(op_counted_rows, {{x, mask}}));
   const Tensor coarse = m.op(op_floor, {m.op(op_mul, {rows[0], scalar_tensor(8.0, DType::F32)})});
   const auto unique = must(m.executor->apply_all(op_counted_unique, {{coarse, rows[1]}}));
-  return {m.op(op_sum, {rows[0]}, Attrs().with_int(0).with_bool(false)), unique[0], unique[3]};
+  return {m.op(op_sum, {rows[0]}, Attrs().with_ints({0}).with_bool(false)), unique[0], unique[3]};
 }
 
 std::vector<std::vector<double>> run(Machine m) {

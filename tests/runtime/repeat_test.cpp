@@ -124,7 +124,7 @@ TEST(Repeat, ClosesARelationByProducts) {
     const Tensor more = on.op(
         op_minimum, {on.op(op_add, {s[0], on.op(op_matmul, {s[0], s[0]})}), scalar_tensor(1.0, DType::F32)});
     const Tensor is_new = on.op(op_not_equal, {more, s[0]});
-    return {more, on.op(op_sum, {on.op(op_flatten, {is_new})}, Attrs().with_int(0).with_bool(false))};
+    return {more, on.op(op_sum, {on.op(op_flatten, {is_new})}, Attrs().with_ints({0}).with_bool(false))};
   };
   const State after = repeat(m, {m.f32({n, n}, edges)}, round);
   EXPECT_EQ(m.read(after[0]), std::vector<double>(reach.begin(), reach.end()));
@@ -216,7 +216,7 @@ TEST(Repeat, AStateThatIsKeptAsideStaysWhatItWas) {
     aside = s[0];
     made = on.op(op_sub, {s[0], scalar_tensor(1.0, DType::F32)});
     return {made, on.op(op_sum, {on.op(op_cast, {made}, Attrs().with_dtype(DType::I64))},
-                        Attrs().with_int(0).with_bool(false))};
+                        Attrs().with_ints({0}).with_bool(false))};
   });
   EXPECT_EQ(m.read(after[0]), (std::vector<double>{0}));
   EXPECT_EQ(m.read(aside), (std::vector<double>{5}));

@@ -2,6 +2,7 @@
 #include "tl/builtins/convert.h"
 #include "tl/builtins/families.h"
 #include "tl/builtins/tensor_index.h"
+#include "tl/ops/bitset/bitset.h"
 #include "tl/ops/ops.h"
 
 namespace tl::lang {
@@ -28,7 +29,20 @@ Result<Value> native_unique(CallContext& ctx, std::span<Value> args) {
   return make_tuple(std::move(parts));
 }
 
+Result<Value> native_bitset(CallContext& ctx, std::span<Value> args) {
+  TL_TRY(const Tensor x, to_tensor(ctx, args[0]));
+  auto packed = ctx.executor().pack(kBitset, x, ctx.span);
+  if (!packed.ok()) return std::move(packed).error().within("bitset");
+  return make_tensor(std::move(packed).value());
+}
+
 const Builtin kRows[] = {
+    {"bitset", "(x: any) -> tensor",
+     "A matrix of bool as bits with the count of each row: @ (true where there is a way through), logical_or "
+     "and "
+     "count_true work on the bits, and everything else on the truth values.",
+     "bitset([[true, false], [true, true]])  //~ [[ true false] [ true  true]] shape=[2, 2] bool",
+     Effect::Pure, native_bitset},
     {"nonzero", "(x: any) -> tensor", "Where x is not zero, in row order: a row of indices for each place.",
      "nonzero([[0, 5], [7, 0]])  //~ [[0 1] [1 0]] shape=[2, 2] int64", Effect::Pure, native_nonzero},
     {"unique", "(x: any, inverse: bool = false, counts: bool = false) -> any",

@@ -6,6 +6,29 @@
 namespace tl::lang {
 namespace {
 
+// The state as the rounds have it: of a value that owns several buffers each.
+std::vector<Tensor> in_parts(std::span<const Tensor> state) {
+  std::vector<Tensor> all;
+  for (const Tensor& t : state) {
+    if (t->parts == nullptr) all.push_back(t);
+    if (t->parts != nullptr) all.insert(all.end(), t->parts->tensors.begin(), t->parts->tensors.end());
+  }
+  return all;
+}
+
+// And back: values like `state` of those parts.
+std::vector<Tensor> of_parts(std::span<const Tensor> state, std::span<const Tensor> parts) {
+  std::vector<Tensor> all;
+  size_t at = 0;
+  for (const Tensor& t : state) {
+    const size_t count = t->parts == nullptr ? 1 : static_cast<size_t>(t->parts->tensors.size());
+    all.push_back(t->parts == nullptr ? parts[at]
+                                      : packed_tensor(t.type(), *t->parts->format, parts.subspan(at, count)));
+    at += count;
+  }
+  return all;
+}
+
 // A list of tensors, or one: f gets and gives what it is called with.
 Result<std::vector<Tensor>> to_state(CallContext& ctx, const Value& value, bool& is_list) {
   std::vector<Tensor> state;
@@ -29,15 +52,32 @@ Value from_state(std::span<const Tensor> state, bool is_list) {
   return make_list(std::move(items));
 }
 
+// What f gives in the formats that the state has.
+Result<std::vector<Tensor>> like(CallContext& ctx, std::span<const Tensor> state, std::vector<Tensor> next) {
+  for (size_t i = 0; i < next.size(); ++i) {
+    const Parts* const parts = i < state.size() ? state[i]->parts.get() : nullptr;
+    if (parts != nullptr && next[i].type() != state[i].type()) {
+      return fail(Code::BadProgram, "a round makes {} of {} (number {} of the state)",
+                  to_string(next[i].type()), to_string(state[i].type()), i);
+    }
+    if (parts == nullptr) {
+      TL_TRY(next[i], ctx.executor().unpack(next[i], ctx.span));
+    } else if (next[i]->parts == nullptr || next[i]->parts->format != parts->format) {
+      TL_TRY(next[i], ctx.executor().pack(*parts->format, next[i], ctx.span));
+    }
+  }
+  return in_parts(next);
+}
+
 // f of the state as (state, count).
 Result<std::unique_ptr<Trace>> record_round(CallContext& ctx, const Value& f, std::span<const Tensor> state,
                                             bool is_list) {
   RoundRecorder recorder(ctx.executor(), ctx.span);
-  TL_TRY_DO(recorder.begin(state));
+  TL_TRY_DO(recorder.begin(in_parts(state)));
   std::vector<Tensor> next;
   Tensor count;
   {
-    const Value given = from_state(recorder.state(), is_list);
+    const Value given = from_state(of_parts(state, recorder.state()), is_list);
     TL_TRY(const Value made, ctx.call(f, {&given, 1}));
     const auto* both = made.get_if<Tuple>();
     if (both == nullptr || both->items.size() != 2)
@@ -48,6 +88,7 @@ Result<std::unique_ptr<Trace>> record_round(CallContext& ctx, const Value& f, st
       return fail(Code::BadProgram, "f gives {} as the state, want {}", type_name(both->items[0]),
                   type_name(given));
     TL_TRY(count, to_tensor(ctx, both->items[1]));
+    TL_TRY(next, like(ctx, state, std::move(next)));
   }
   return recorder.finish(std::move(next), std::move(count));
 }
@@ -61,11 +102,11 @@ Result<Value> native_repeat_until(CallContext& ctx, std::span<Value> args) {
   if (!state.ok()) return within(std::move(state).error());
   auto round = record_round(ctx, args[0], *state, is_list);
   if (!round.ok()) return within(std::move(round).error());
-  auto after = ctx.executor().repeat(std::move(round).value(), *state, limit, ctx.span);
+  auto after = ctx.executor().repeat(std::move(round).value(), in_parts(*state), limit, ctx.span);
   if (!after.ok()) return within(std::move(after).error());
   const Tensor count = after->back();
   after->pop_back();
-  return make_tuple({from_state(*after, is_list), make_tensor(count)});
+  return make_tuple({from_state(of_parts(*state, *after), is_list), make_tensor(count)});
 }
 
 const Builtin kRows[] = {

@@ -1,7 +1,6 @@
 #include "tl/exec/executor.h"
 
-#include <unistd.h>
-
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <climits>
@@ -31,15 +30,15 @@ constexpr i64 kMaxQueuedCommands = 8192;
 constexpr i64 kMaxQueuedBytes = i64{4} << 30;
 constexpr double kPollSeconds = 0.01;  // how often a wait looks whether it is to be cancelled
 
-i64 physical_memory_bytes() {
-  return i64{sysconf(_SC_PHYS_PAGES)} * sysconf(_SC_PAGESIZE);
-}
-
 struct FileCloser {
   void operator()(std::FILE* f) const { std::fclose(f); }
 };
 
 }  // namespace
+
+static bool has_parts(std::span<const Tensor> tensors) {
+  return std::any_of(tensors.begin(), tensors.end(), [](const Tensor& t) { return t->parts != nullptr; });
+}
 
 static std::atomic<bool> is_any_stuck{false};
 
@@ -366,6 +365,10 @@ void Executor::set_cancel_check(std::function<bool()> check) {
 }
 
 Result<Tensor> Executor::apply(const OpDef& op, std::span<const Tensor> inputs, Attrs attrs, Span origin) {
+  if (has_parts(inputs)) {
+    TL_TRY(std::vector<Tensor> results, apply_to_parts(op, inputs, std::move(attrs), origin));
+    return std::move(results[0]);
+  }
   std::array<Tensor, kMaxInputs> given;
   if (op.kind == OpKind::View && inputs[0]->is_scalar) {  // a view needs memory to look at
     TL_TRY(given[0], materialise(inputs[0]));
@@ -379,6 +382,7 @@ Result<Tensor> Executor::apply(const OpDef& op, std::span<const Tensor> inputs, 
 
 Result<std::vector<Tensor>> Executor::apply_all(const OpDef& op, std::span<const Tensor> inputs, Attrs attrs,
                                                 Span origin) {
+  if (has_parts(inputs)) return apply_to_parts(op, inputs, std::move(attrs), origin);
   TL_TRY(std::vector<Tensor> results, recorder_.record_all(op, inputs, std::move(attrs), origin));
   if (recorder_.pending_count() >= options_.pending_hard_limit) TL_TRY_DO(flush());
   return results;
@@ -396,6 +400,14 @@ Result<Tensor> Executor::materialise(const Tensor& scalar) {
 }
 
 Result<void> Executor::submit(std::span<const Tensor> roots) {
+  if (has_parts(roots)) {
+    std::vector<Tensor> all;
+    for (const Tensor& t : roots) {
+      if (t->parts == nullptr) all.push_back(t);
+      if (t->parts != nullptr) all.insert(all.end(), t->parts->tensors.begin(), t->parts->tensors.end());
+    }
+    return run(all, Then::GoesOn);
+  }
   return run(roots, Then::GoesOn);
 }
 
@@ -497,6 +509,10 @@ Result<void> Executor::loop_point() {
 }
 
 Result<void> Executor::wait(const Tensor& tensor) {
+  if (tensor->parts != nullptr) {
+    for (const Tensor& part : tensor->parts->tensors) TL_TRY_DO(wait(part));
+    return {};
+  }
   if (RecordObserver* observer = recorder_.observer()) observer->looked();
   TL_TRY_DO(run({&tensor, 1}, Then::Waits));
   const Placement& value = tensor->value;
@@ -513,56 +529,6 @@ Result<void> Executor::finish() {
   }
   impl_->unseen.clear();
   return {};
-}
-
-Result<HostTensor> Executor::read(const Tensor& tensor) {
-  if (RecordObserver* observer = recorder_.observer()) observer->looked();
-  if (is_quantised(tensor.dtype())) {
-    TL_TRY(const Tensor expanded, apply(op_dequantize, {tensor}));
-    return read(expanded);
-  }
-  HostTensor host{tensor.type(), {}};
-  const i64 n = tl::numel(tensor.shape()), size = size_of(tensor.dtype());
-  if (n > physical_memory_bytes() / size) {
-    return fail(Code::OutOfMemory, "the values of {} are more than this machine's memory holds",
-                to_string(tensor.type()));
-  }
-  host.bytes.resize(static_cast<size_t>(n * size));
-  if (tensor->is_scalar) {
-    if (is_float(tensor.dtype())) {
-      store_from_double(tensor.dtype(), host.bytes.data(), 0, tensor->scalar);
-    } else {
-      store_from_int(tensor.dtype(), host.bytes.data(), 0, tensor->scalar_int);
-    }
-    return host;
-  }
-  TL_TRY_DO(wait(tensor));
-  if (n == 0) return host;  // its place may be behind the end of what it looks at
-  const Placement& value = tensor->value;
-  if (is_contiguous(tensor.shape(), value.strides)) {
-    TL_TRY_DO(device_.download(*value.buffer, value.offset * size, host.bytes));
-    return host;
-  }
-  TL_TRY(const Tensor packed, apply(op_contiguous, {tensor}));
-  return read(packed);
-}
-
-static Result<HostTensor> read_one(Executor& e, const Tensor& tensor) {
-  if (tl::numel(tensor.shape()) != 1) {
-    return fail(Code::BadProgram, "found {} elements {}, want exactly one", tl::numel(tensor.shape()),
-                to_string(tensor.shape()));
-  }
-  return e.read(tensor);
-}
-
-Result<double> Executor::item(const Tensor& tensor) {
-  TL_TRY(const HostTensor host, read_one(*this, tensor));
-  return host.as_double(0);
-}
-
-Result<i64> Executor::item_int(const Tensor& tensor) {
-  TL_TRY(const HostTensor host, read_one(*this, tensor));
-  return host.as_int(0);
 }
 
 // Uploads take memory that is idle: a stream's own may still be in flight.

@@ -61,6 +61,10 @@ class Executor {
   Result<std::vector<Tensor>> apply_all(const OpDef& op, std::span<const Tensor> inputs, Attrs attrs = {},
                                         Span origin = {});
 
+  // `tensor` in a format of several buffers, and its elements again. Ops take such values as any others.
+  Result<Tensor> pack(const Format& format, const Tensor& tensor, Span origin = {});
+  Result<Tensor> unpack(const Tensor& packed, Span origin = {});
+
   // Hands what `roots` need to the stream and returns without waiting.
   Result<void> submit(std::span<const Tensor> roots);
   // Submits everything pending that somebody still holds. `flush` never waits.
@@ -103,6 +107,8 @@ class Executor {
  private:
   struct Impl;
   Result<void> run(std::span<const Tensor> roots, Then then);
+  Result<std::vector<Tensor>> apply_to_parts(const OpDef& op, std::span<const Tensor> inputs, Attrs attrs,
+                                             Span origin);
   Result<Tensor> materialise(const Tensor& scalar);
   Executor(Device& device, ExecOptions options);
 

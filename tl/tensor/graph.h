@@ -83,12 +83,21 @@ class KeptConversions {
   std::vector<Entry> entries_;
 };
 
+struct Format;  // tl/tensor/format.h
+
+// A value that owns several buffers: each is a tensor of its own, and the value only names them.
+struct Parts {
+  const Format* format = nullptr;
+  InlineVector<Tensor, kMaxOutputs> tensors;
+};
+
 struct Node {
   const OpDef* op = nullptr;  // null: a constant that was made with its value
   TensorType type;            // of the first output, where the op has several
   Attrs attrs;
   InlineVector<Tensor, kMaxInputs> inputs;
   std::unique_ptr<OutputTypes> output_types;  // of an op with several outputs
+  std::unique_ptr<const Parts> parts;         // of a value that owns several buffers: it has no other memory
   Span origin;                                // the program's line
   u64 sequence = 0;                           // order of recording; inputs come before their users
   NodeState state = NodeState::Pending;
@@ -176,6 +185,8 @@ Tensor scalar_tensor(double value, DType dtype);
 Tensor scalar_tensor(i64 value, DType dtype);
 // A tensor over memory that exists already.
 Tensor constant(TensorType type, Placement value);
+// A value of `type` that lies in parts.
+Tensor packed_tensor(TensorType type, const Format& format, std::span<const Tensor> parts);
 // The kept conversions of a tensor; made where there are none. Any thread.
 KeptConversions& kept_of(Node& node);
 

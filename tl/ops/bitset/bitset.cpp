@@ -177,7 +177,7 @@ const OpDef op_count_true = {
     .name = "count_true",
     .signature = "(x: tensor) -> tensor",
     .doc = "How many are true in each row of a matrix of bool; a bitset knows.",
-    .example = "count_true([[true, false], [true, true]])  //~ [1 2] shape=[2] int64",
+    .example = "count_true(tensor([[1, 0], [1, 1]]) > 0)  //~ [1 2] shape=[2] int64",
     .infer = infer_count_true,
     .reference = {count_true, row_units, row_cost},
     .cpu = {count_true, row_units, row_cost},

@@ -56,6 +56,13 @@ main {
     for i in range(3) { print(checksum(linear(ones([2, 300]), w.T)), checksum(x + 1.0)) }
     print(sort(w[0])[0:2], argmax(w[1]))
 })"},
+    {"rounds", R"(
+main {
+    let w = randn([20, 20])
+    let (s, n) = repeat_until(|s| ([tanh(s[0] @ w), s[1] - 1], sum(s[1] - 1)), [randn([3, 20]), tensor([4])])
+    let (rows, count) = counted_rows(s[0], s[0][:, 0] > 0.0)
+    print(checksum(s[0]), n, checksum(rows), count, shape(s[0][s[0] > 0.0]), unique(s[1]))
+})"},
     {"files", R"(
 main {
     let x = randn([50, 3])

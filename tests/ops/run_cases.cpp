@@ -299,6 +299,26 @@ std::string check_want(const Run& run, Outputs& got) {
   return "";
 }
 
+// Results whose size depends on data: a count that fits, and zeros behind it.
+std::string check_counted(const Run& run, Outputs& got) {
+  const u32 counted = run.op.counted_outputs;
+  if (counted == 0) return "";
+  const size_t last = static_cast<size_t>(run.outs.size()) - 1;
+  if (!(run.outs[static_cast<int>(last)] == TensorType{DType::I64, {}})) return "its last output is no count";
+  const i64 count = load_as_int(DType::I64, got[last].memory().data(), 0);
+  for (size_t k = 0; k < last; ++k) {
+    if ((counted >> k & 1u) == 0) continue;
+    const TensorType& type = run.outs[static_cast<int>(k)];
+    const i64 rows = type.shape[0], bytes = got[k].memory().size();
+    if (count < 0 || count > rows) return fmt::format("counts {} rows of {}", count, rows);
+    const std::byte* const data = got[k].memory().data();
+    const i64 used = rows == 0 ? 0 : bytes / rows * count;
+    if (std::any_of(data + used, data + bytes, [](std::byte b) { return b != std::byte{0}; }))
+      return fmt::format("output {} is not zero behind its {} rows", k, count);
+  }
+  return "";
+}
+
 }  // namespace
 
 std::string run_case(const OpDef& op, const OpCase& row) {
@@ -324,6 +344,9 @@ std::string run_case(const OpDef& op, const OpCase& row) {
   if (std::string m = check_failure(run, failure, "reference"); !m.empty()) return m;
   if (!reference.intact()) return "reference wrote outside its output";
   if (std::string m = check_want(run, reference); !m.empty()) return m + " (reference against the table)";
+  if (row.fails.empty()) {
+    if (std::string m = check_counted(run, reference); !m.empty()) return m;
+  }
   if (op.cpu.run == nullptr) return "no cpu kernel";
   for (int l = 0; l <= static_cast<int>(best_simd_level()); ++l) {
     const auto level = static_cast<SimdLevel>(l);

@@ -3,6 +3,8 @@
 #include <algorithm>
 
 #include "tests/ops/materialised.h"
+#include "tests/runtime/test_ops.h"
+#include "tl/exec/repeat.h"
 
 namespace tl::property {
 namespace {
@@ -59,18 +61,91 @@ Tensor OpsMaker::apply_text(const OpDef& op, std::vector<Tensor> inputs, const s
   return apply(op, std::move(inputs), std::move(attrs).value());
 }
 
-std::vector<Tensor> OpsMaker::apply_all(const OpDef& op, const Tensor& x, Attrs attrs) {
-  if (!x) return {};
+std::vector<Tensor> OpsMaker::apply_all(const OpDef& op, std::vector<Tensor> inputs, Attrs attrs) {
+  std::string line = fmt::format("    {}{} of", op.name, text_of(attrs));
+  std::vector<TensorType> given;
+  for (const Tensor& t : inputs) {
+    if (!t) return {};
+    line += " " + to_string(t.type());
+    given.push_back(t.type());
+  }
+  say(line);
   const OutputTypes none;
-  const Result<OutputTypes> types = op.infer_outputs(InferContext({&x.type(), 1}, attrs));
-  say(fmt::format("    {}{} of {}", op.name, text_of(attrs), to_string(x.type())));
-  Result<std::vector<Tensor>> all = executor_.apply_all(op, {&x, 1}, std::move(attrs));
+  const Result<OutputTypes> types = op.infer_outputs(InferContext(given, attrs));
+  Result<std::vector<Tensor>> all = executor_.apply_all(op, inputs, std::move(attrs));
   std::vector<Tensor> outputs;
   for (const TensorType& type : types.ok() ? types.value() : none) {
     outputs.push_back(all.ok() ? all.value()[outputs.size()] : failed_tensor(type, all.error()));
     if (alone_) (void)executor_.wait(outputs.back()).ok();
   }
   return outputs;
+}
+
+// A matrix, a vector and how many rounds are left; then the count.
+Result<std::vector<Tensor>> OpsMaker::round(const std::vector<Tensor>& state, u64 kind) {
+  const auto op = [&](const OpDef& def, std::vector<Tensor> in, Attrs attrs = {}) {
+    return executor_.apply(def, in, std::move(attrs));
+  };
+  Tensor x = state[0], v = state[1];
+  if ((kind & 1) != 0) {
+    TL_TRY(x, op(op_softmax, {x}, Attrs().with_int(-1)));
+  }
+  if ((kind & 2) != 0) {
+    TL_TRY(x, op(op_set_item, {x, v},
+                 Attrs().with_ints({0, std::min<i64>(x.shape()[0], 1), 1, 0, 0, x.shape()[1], 1, 0})));
+  }
+  if ((kind & 4) != 0) {
+    TL_TRY(const Tensor sum, op(op_add, {x, v}));
+    TL_TRY(x, op(op_tanh, {sum}));
+  }
+  if ((kind & 8) != 0) {
+    TL_TRY(const Tensor turned, op(op_transpose, {x}, Attrs().with_int(0).with_int(1)));
+    TL_TRY(const Tensor gram, op(op_matmul, {turned, x}));
+    TL_TRY(v, op(op_sum, {gram}, Attrs().with_ints({0}).with_bool(false)));
+    TL_TRY(v, op(op_sigmoid, {v}));
+  }
+  if ((kind & 16) != 0) {
+    TL_TRY(v, op(op_put_test, {v, state[1]}, Attrs().with_int(0)));
+  }
+  TL_TRY(const Tensor left, op(op_sub, {state[2], scalar_tensor(i64{1}, DType::I64)}));
+  if ((kind & 32) != 0) {  // each is made of the other
+    TL_TRY(const Tensor row, op(op_sum, {x}, Attrs().with_ints({0}).with_bool(false)));
+    TL_TRY(x, op(op_mul, {x, v}));
+    v = row;
+  }
+  return std::vector<Tensor>{x, v, left, left};
+}
+
+Result<std::vector<Tensor>> OpsMaker::all_rounds(const std::vector<Tensor>& start, u64 kind, i64 rounds) {
+  if (alone_) {
+    std::vector<Tensor> state = start;
+    for (i64 i = 0; i < rounds; ++i) {
+      TL_TRY(state, round(state, kind));
+      TL_TRY_DO(executor_.submit(state));
+    }
+    return state;
+  }
+  std::unique_ptr<Trace> body;
+  {
+    RoundRecorder recorder(executor_, {});
+    TL_TRY_DO(recorder.begin(start));
+    TL_TRY(std::vector<Tensor> next, round(recorder.state(), kind));
+    Tensor count = next.back();
+    next.pop_back();
+    TL_TRY(body, recorder.finish(std::move(next), std::move(count)));
+  }
+  return executor_.repeat(std::move(body), start, 1000);
+}
+
+Tensor OpsMaker::repeat(const Tensor& x, const Tensor& v, u64 kind, i64 rounds) {
+  if (!x || !v) return {};
+  say(fmt::format("    {} rounds {} of {} and {}", rounds, kind & 63, to_string(x.type()),
+                  to_string(v.type())));
+  const Tensor left = from_host({DType::I64, {}}, std::as_bytes(std::span(&rounds, 1)));
+  Result<std::vector<Tensor>> state = all_rounds({x, v, left}, kind, rounds);
+  if (!state.ok()) return failed_tensor(x.type(), state.error());
+  if (alone_) (void)executor_.wait(state.value()[0]).ok();
+  return state.value()[0];
 }
 
 Tensor OpsMaker::from_host(TensorType type, std::span<const std::byte> bytes) {

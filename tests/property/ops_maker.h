@@ -40,7 +40,10 @@ class OpsMaker {
   Tensor apply_text(const OpDef& op, std::vector<Tensor> inputs, const std::string& attrs);
 
   // All outputs of an op that has several; none if it refused.
-  std::vector<Tensor> apply_all(const OpDef& op, const Tensor& x, Attrs attrs);
+  std::vector<Tensor> apply_all(const OpDef& op, std::vector<Tensor> inputs, Attrs attrs);
+
+  // `rounds` rounds over a matrix and a vector that goes with its rows; of values alone the loop written out.
+  Tensor repeat(const Tensor& x, const Tensor& v, u64 kind, i64 rounds);
 
   Tensor numbers(const Shape& shape, u64 seed);                   // float32 in [-1, 1)
   Tensor whole_numbers(const Shape& shape, i64 below, u64 seed);  // int32
@@ -75,6 +78,8 @@ class OpsMaker {
   }
 
  private:
+  Result<std::vector<Tensor>> round(const std::vector<Tensor>& state, u64 kind);
+  Result<std::vector<Tensor>> all_rounds(const std::vector<Tensor>& state, u64 kind, i64 rounds);
   Tensor input(const cases::In& in, int number, const std::string& row, const Tensor& value,
                Random& structure);
   Executor& executor_;

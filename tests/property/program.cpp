@@ -76,6 +76,8 @@ Step make_step(Random& random) {
     step.kind = Step::Kind::Put;
   } else if (dice == 21) {
     step.kind = Step::Kind::Divide;
+  } else if (dice == 19 && step.choice % 2 == 0) {
+    step.kind = Step::Kind::Repeat;
   } else {
     step.op = dice < 11 ? any_op(random) : frequent_op(random);
   }
@@ -179,9 +181,15 @@ Program make_program(u64 seed, bool is_small) {
 }
 
 std::string_view name_of(Step::Kind kind) {
-  constexpr std::string_view kNames[] = {
-      "op",     "row of the table of", "append to the cache", "truncate the cache", "chain of", "put",
-      "divide", "drop a value"};
+  constexpr std::string_view kNames[] = {"op",
+                                         "row of the table of",
+                                         "append to the cache",
+                                         "truncate the cache",
+                                         "chain of",
+                                         "put",
+                                         "divide",
+                                         "repeat",
+                                         "drop a value"};
   return kNames[static_cast<size_t>(kind)];
 }
 

@@ -20,6 +20,7 @@ struct Step {
     Chain,      // the next op of an element-wise chain that nobody else reads
     Put,        // one element of a value becomes another, over its memory where nobody else needs that
     Divide,     // two values by one op
+    Repeat,     // rounds over a value until a count is zero
     DropValue,  // forgets a value, so that its memory may be used again
   };
   Kind kind = Kind::Op;

@@ -65,6 +65,7 @@ class FunctionRun {
     return values_[static_cast<size_t>(n - 1 - back)];
   }
   Tensor matrix() { return ops_.matrix(value(), program_.cols); }
+  Tensor vector_of(i64 n) { return ops_.vector(value(), n); }
 
   Tensor run_step(const Step& step) {
     switch (step.kind) {
@@ -82,6 +83,8 @@ class FunctionRun {
         return put();
       case Step::Kind::Divide:
         return all_of(op_divide_test, matrix(), Attrs().with_float(0.25));
+      case Step::Kind::Repeat:
+        return ops_.repeat(matrix(), vector_of(program_.cols), structure().next(), sizes().between(1, 6));
       case Step::Kind::DropValue:
         values_[static_cast<size_t>(structure().below(static_cast<i64>(values_.size())))] = {};
         return {};
@@ -310,7 +313,7 @@ class FunctionRun {
 
   // An op with several outputs: one is the step's value, another may be one too, the rest is dropped.
   Tensor all_of(const OpDef& op, const Tensor& x, Attrs attrs) {
-    const std::vector<Tensor> all = ops_.apply_all(op, x, std::move(attrs));
+    const std::vector<Tensor> all = ops_.apply_all(op, {x}, std::move(attrs));
     const bool both = structure().one_in(2), last = structure().one_in(2);
     if (both) values_.push_back(all.empty() ? Tensor() : ops_.bounded(last ? all.front() : all.back()));
     return all.empty() ? Tensor() : last ? all.back() : all.front();

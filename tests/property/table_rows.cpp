@@ -38,8 +38,11 @@ std::optional<OpCase> resized(const OpDef& op, const OpCase& row, const Attrs& a
     in = in.resized(type.shape);
     types.push_back(type);
   }
-  const Result<TensorType> out = op.infer(InferContext(types, attrs));
-  if (!out.ok() || numel(out.value().shape) > 200'000) return std::nullopt;
+  Result<OutputTypes> out = infer_types(op, types, attrs);
+  if (!out.ok()) return std::nullopt;
+  for (const TensorType& type : *out) {
+    if (numel(type.shape) > 200'000) return std::nullopt;
+  }
   return other;
 }
 
@@ -84,7 +87,7 @@ Tensor OpsMaker::input(const In& in, int number, const std::string& row, const T
 
 Tensor OpsMaker::table_row(const OpDef& op, const Tensor& value, Random structure, Random sizes) {
   const OpCases* table = cases_of(op);
-  if (table == nullptr || table->accepts.empty() || op.infer == nullptr) return {};
+  if (table == nullptr || table->accepts.empty()) return {};
   const auto count = static_cast<i64>(table->accepts.size());
   OpCase row = table->accepts[static_cast<size_t>(structure.below(count))];
   const Result<Attrs> attrs = cases::parse_attrs(op, row.attrs);
@@ -101,7 +104,10 @@ Tensor OpsMaker::table_row(const OpDef& op, const Tensor& value, Random structur
     const std::string name = fmt::format("{}: {}", op.name, row.name);
     inputs.push_back(input(in, static_cast<int>(inputs.size()), name, value, structure));
   }
-  return apply(op, std::move(inputs), attrs.value());
+  if (op.infer_outputs == nullptr) return apply(op, std::move(inputs), attrs.value());
+  const std::vector<Tensor> outputs = apply_all(op, std::move(inputs), attrs.value());
+  const auto which = structure.below(kMaxOutputs);
+  return outputs.empty() ? Tensor() : outputs[static_cast<size_t>(which) % outputs.size()];
 }
 
 }  // namespace tl::property

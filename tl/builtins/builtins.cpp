@@ -43,8 +43,8 @@ void parse_row(Builtin& row) {
 Table make_table() {
   Table table;
   for (const auto family :
-       {io_natives(), list_natives(), model_natives(), runtime_natives(), scalar_natives(), string_natives(),
-        system_natives(), task_natives(), tensor_natives()}) {
+       {counted_natives(), io_natives(), list_natives(), model_natives(), repeat_natives(), runtime_natives(),
+        scalar_natives(), string_natives(), system_natives(), task_natives(), tensor_natives()}) {
     table.rows.insert(table.rows.end(), family.begin(), family.end());
   }
   const size_t natives = table.rows.size();
@@ -106,8 +106,8 @@ std::optional<DType> peer_dtype(std::span<const Value> args) {
 
 // Parameters that count or point stay ints whatever the other operands are.
 bool is_place(std::string_view name) {
-  static constexpr std::string_view kPlaces[] = {"positions", "position", "ids",     "index",
-                                                 "indices",   "tokens",   "lengths", "start"};
+  static constexpr std::string_view kPlaces[] = {"positions", "position", "ids",   "index", "indices",
+                                                 "tokens",    "lengths",  "start", "count"};
   return std::find(std::begin(kPlaces), std::end(kPlaces), name) != std::end(kPlaces);
 }
 

@@ -7,9 +7,11 @@
 
 namespace tl::lang {
 
+std::span<const Builtin> counted_natives();
 std::span<const Builtin> io_natives();
 std::span<const Builtin> list_natives();
 std::span<const Builtin> model_natives();
+std::span<const Builtin> repeat_natives();
 std::span<const Builtin> runtime_natives();
 std::span<const Builtin> scalar_natives();
 std::span<const Builtin> string_natives();

@@ -1,5 +1,8 @@
 #include "tl/builtins/tensor_index.h"
 
+#include <algorithm>
+#include <array>
+
 #include "tl/builtins/builtins.h"
 #include "tl/builtins/convert.h"
 #include "tl/ops/ops.h"
@@ -91,6 +94,74 @@ Result<Selection> select(CallContext& ctx, const Tensor& x, std::span<const Inde
   return s;
 }
 
+// ---- Masks ----------------------------------------------------------------------------------------------
+
+// x[mask] of the leading axes, in one pass over both.
+Result<Value> pick_rows(CallContext& ctx, const Tensor& x, const Value& mask) {
+  TL_TRY(const Tensor picked, to_tensor(ctx, mask));
+  TL_TRY(const std::vector<Tensor> both,
+         ctx.executor().apply_all(op_counted_rows, std::array{x, picked}, {}, ctx.span));
+  TL_TRY(Tensor rows, cut_rows(ctx, both[0], both[1]));
+  return make_tensor(std::move(rows));
+}
+
+// The places where a mask is true, of all its axes as one.
+Result<Tensor> places_of(CallContext& ctx, const Tensor& mask) {
+  const auto reshaped = [&](const Tensor& t, std::vector<i64> shape) {
+    return ctx.executor().apply(op_reshape, {t}, Attrs().with_ints(std::move(shape)), ctx.span);
+  };
+  TL_TRY(const Tensor flat, reshaped(mask, {-1}));
+  TL_TRY(const std::vector<Tensor> both,
+         ctx.executor().apply_all(op_counted_nonzero, {&flat, 1}, {}, ctx.span));
+  TL_TRY(const Tensor places, cut_rows(ctx, both[0], both[1]));
+  return reshaped(places, {places.shape()[0]});
+}
+
+// Masks beside other indices: the axes of each are one, of which a list of places picks.
+struct Unmasked {
+  Tensor x;
+  std::vector<IndexItem> items;
+};
+Result<Unmasked> without_masks(CallContext& ctx, const Tensor& x, std::span<const IndexItem> items) {
+  Unmasked out{x, {items.begin(), items.end()}};
+  std::vector<Tensor> masks(items.size());
+  int taken = 0;  // axes that are named
+  for (size_t i = 0; i < items.size(); ++i) {
+    if (is_mask(items[i])) {
+      TL_TRY(masks[i], to_tensor(ctx, items[i].value));
+    }
+    if (items[i].kind != IndexItem::Kind::Ellipsis) taken += masks[i] ? masks[i].rank() : 1;
+  }
+  std::vector<i64> shape;
+  int axis = 0;
+  for (size_t i = 0; i < items.size(); ++i) {
+    const bool is_rest = items[i].kind == IndexItem::Kind::Ellipsis;
+    const int axes = is_rest ? x.rank() - taken : masks[i] ? masks[i].rank() : 1;
+    if (axes < 0 || axis + axes > x.rank())
+      return fail(Code::BadProgram, "indices of {} axes into {}", taken, to_string(x.type()));
+    const std::span<const i64> dims(x.shape().begin() + axis, static_cast<size_t>(axes));
+    axis += axes;
+    if (!masks[i]) {
+      shape.insert(shape.end(), dims.begin(), dims.end());
+      continue;
+    }
+    if (!std::equal(dims.begin(), dims.end(), masks[i].shape().begin()))
+      return fail(Code::BadProgram, "a mask of {} does not fit the axes from {} on of {}",
+                  to_string(masks[i].shape()), axis - axes, to_string(x.type()));
+    shape.push_back(numel(masks[i].shape()));
+    TL_TRY(Tensor places, places_of(ctx, masks[i]));
+    out.items[i].value = make_tensor(std::move(places));
+  }
+  shape.insert(shape.end(), x.shape().begin() + axis, x.shape().end());
+  if (static_cast<int>(shape.size()) == x.rank()) return out;
+  TL_TRY(out.x, ctx.executor().apply(op_reshape, {x}, Attrs().with_ints(std::move(shape)), ctx.span));
+  return out;
+}
+
+bool has_mask(std::span<const IndexItem> items) {
+  return std::any_of(items.begin(), items.end(), is_mask);
+}
+
 // ---- Setting ----------------------------------------------------------------------------------------------
 
 // A value as it goes into a part of x, which keeps its type: only what has a place in it is taken.
@@ -172,7 +243,24 @@ bool is_mask(const IndexItem& item) {
   return t != nullptr && t->rank() > 0 && t->dtype() == DType::Bool;
 }
 
+Result<Tensor> cut_rows(CallContext& ctx, const Tensor& rows, const Tensor& count) {
+  TL_TRY(const i64 n, ctx.executor().item_int(count));
+  const i64 capacity = rows.shape()[0];
+  if (n == capacity) return rows;
+  std::vector<i64> ranges{0, n, 1, 0};
+  for (int i = 1; i < rows.rank(); ++i) ranges.insert(ranges.end(), {0, rows.shape()[i], 1, 0});
+  TL_TRY(Tensor part, ctx.executor().apply(op_index, {rows}, Attrs().with_ints(std::move(ranges)), ctx.span));
+  if (n > capacity / 2) return part;
+  return ctx.executor().apply(op_contiguous, {part}, {}, ctx.span);
+}
+
 Result<Value> index_tensor(CallContext& ctx, const Value& tensor, std::span<const IndexItem> items) {
+  if (has_mask(items)) {
+    const Tensor& x = *tensor_of(tensor);
+    if (items.size() == 1) return pick_rows(ctx, x, items[0].value);
+    TL_TRY(const Unmasked plain, without_masks(ctx, x, items));
+    return index_tensor(ctx, make_tensor(plain.x), plain.items);
+  }
   TL_TRY(const Selection s, select(ctx, *tensor_of(tensor), items));
   Value result = tensor;
   if (!s.is_all) {
@@ -193,6 +281,12 @@ Result<Value> set_in_tensor(CallContext& ctx, const Value& tensor, std::span<con
   if (items.size() == 1 && is_mask(items[0])) {
     TL_TRY(Tensor mask, to_tensor(ctx, items[0].value));
     return set_where(ctx, x, std::move(mask), put);
+  }
+  if (has_mask(items)) {
+    TL_TRY(const Unmasked plain, without_masks(ctx, x, items));
+    TL_TRY(const Selection part, select(ctx, plain.x, plain.items));
+    TL_TRY(const Tensor after, set_selection(ctx, plain.x, part, put));
+    return call_op(ctx, "reshape", {make_tensor(after), make_ints(x.shape())});
   }
   TL_TRY(const Selection part, select(ctx, x, items));
   auto after = set_selection(ctx, x, part, put);

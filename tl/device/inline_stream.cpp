@@ -28,13 +28,16 @@ InlineStream::~InlineStream() {
 
 Result<Ticket> InlineStream::replay(PreparedId, std::unique_ptr<Batch> batch, Then) {
   for (const Ticket& t : batch->after) Timelines::instance().wait(t);
-  for (size_t i = 0; i < batch->commands.size(); ++i) {
-    const i64 begin = device_.observer() != nullptr ? now_ns() : 0;
-    run_command(*batch, i, simd_, scratch_);
-    if (begin == 0) continue;
-    const i64 end = now_ns();
-    device_.observer()->ran(*batch, i, id_, begin, end, end - begin);
-  }
+  i64 rounds = 0;
+  do {
+    for (size_t i = 0; i < batch->commands.size(); ++i) {
+      const i64 begin = device_.observer() != nullptr ? now_ns() : 0;
+      run_command(*batch, i, simd_, scratch_);
+      if (begin == 0) continue;
+      const i64 end = now_ns();
+      device_.observer()->ran(*batch, i, id_, begin, end, end - begin);
+    }
+  } while (batch->goes_on_here(++rounds));
   recycler_->give(std::move(batch));
   Timelines::instance().advance(id_, ++submitted_);
   return Ticket{id_, submitted_};

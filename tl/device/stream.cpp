@@ -57,6 +57,13 @@ FailurePtr Batch::blocked_by(const Command& c) const {
   return nullptr;
 }
 
+bool Batch::goes_on_here(i64 done) const {
+  if (!goes_on(done)) return false;
+  if (rounds.stop == nullptr || !*rounds.stop || !(*rounds.stop)()) return true;
+  outcome->fail(rounds.last_step, make_failure(interrupted_error()));
+  return false;
+}
+
 KernelCall Batch::call_of(size_t index) const {
   const Command& c = commands[index];
   KernelCall call;
@@ -81,6 +88,7 @@ void Batch::clear_run() {
   after.clear();
   outcome.reset();
   keep.reset();
+  rounds = {};
 }
 
 std::unique_ptr<Batch> BatchHome::take() {

@@ -82,6 +82,22 @@ class BatchHome {
   std::vector<std::unique_ptr<Batch>> free_;
 };
 
+// A batch may be run again and again: until a number that it writes itself is zero, or it has run often
+// enough. Everything else of it stays as it is, memory too: its own last commands put what one round has made
+// to where the next one reads it. Nothing on the host takes part, so rounds cost what their commands cost. A
+// stream of the CPU reads the number between two rounds; on CUDA the batch's graph is the body of a
+// conditional node (while), which a kernel behind the last command sets from the number and a counter of
+// rounds, and the ticket is reached when the node is done. A round in which anything fails, or that is
+// cancelled, is the last.
+struct Rounds {
+  const i64* count = nullptr;  // memory of the device; null: the batch runs once
+  i64 limit = 1;
+  // Asked between rounds by streams that compute on the thread that submits: true ends them, and `last_step`
+  // fails. Null: never.
+  const std::function<bool()>* stop = nullptr;
+  i32 last_step = 0;  // comes after all others, and fails if they do
+};
+
 // The commands of one submission with their memory, sizes and scalars; kept and filled again.
 struct Batch {
   std::vector<Command> commands;
@@ -92,7 +108,8 @@ struct Batch {
   std::vector<Ticket> after;  // must be reached before any command starts, on any stream of any device
   std::shared_ptr<Outcome> outcome;
   std::shared_ptr<const void> keep;  // what `producers` point into
-  std::shared_ptr<BatchHome> home;   // null: the stream's, where it is emptied
+  Rounds rounds;
+  std::shared_ptr<BatchHome> home;  // null: the stream's, where it is emptied
   // Its owner's: the run it was filled for, and the addresses that it got then.
   u64 filled_at = 0;
   std::vector<std::byte*> addresses;
@@ -111,6 +128,12 @@ struct Batch {
                std::span<const Operand> outputs, Attrs attributes = {});
   // What keeps command `c` from running: the failure of something it reads. Null: nothing.
   FailurePtr blocked_by(const Command& c) const;
+  // Whether another round follows the first `done`.
+  bool goes_on(i64 done) const {
+    return rounds.count != nullptr && done < rounds.limit && !outcome->any_failed() && *rounds.count != 0;
+  }
+  // The same for streams that compute on the thread that submits, which may have been told to stop.
+  bool goes_on_here(i64 done) const;
   // The arguments of its kernel, but for part, SIMD level and scratch.
   KernelCall call_of(size_t command) const;
   void clear();

@@ -1,19 +1,20 @@
 #include "tl/exec/executor.h"
 
-#include <unistd.h>
-
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
+#include <climits>
 #include <cstdio>
 #include <cstring>
 #include <deque>
-#include <random>
 #include <unordered_map>
 
 #include "tl/base/fail_point.h"
 #include "tl/base/hash.h"
 #include "tl/exec/checksum.h"
 #include "tl/exec/planner.h"
+#include "tl/exec/repeat.h"
+#include "tl/exec/shuffle.h"
 #include "tl/exec/trace.h"
 #include "tl/ops/ops.h"
 
@@ -29,39 +30,15 @@ constexpr i64 kMaxQueuedCommands = 8192;
 constexpr i64 kMaxQueuedBytes = i64{4} << 30;
 constexpr double kPollSeconds = 0.01;  // how often a wait looks whether it is to be cancelled
 
-// The commands of `batch` in a random order in which each comes after those it must come after.
-void shuffle_commands(Batch& batch, const Order& order, std::mt19937_64& random) {
-  const size_t n = batch.commands.size();
-  std::vector<std::vector<size_t>> users(n);
-  std::vector<size_t> waiting_for(n, 0), ready;
-  for (size_t i = 0; i < n; ++i) {
-    for (const i32 e : order.after(i)) users[static_cast<size_t>(e)].push_back(i);
-    waiting_for[i] = order.after(i).size();
-    if (waiting_for[i] == 0) ready.push_back(i);
-  }
-  std::vector<Command> shuffled;
-  while (!ready.empty()) {
-    const size_t pick = random() % ready.size();
-    const size_t next = ready[pick];
-    ready.erase(ready.begin() + static_cast<std::ptrdiff_t>(pick));
-    shuffled.push_back(batch.commands[next]);
-    for (const size_t user : users[next]) {
-      if (--waiting_for[user] == 0) ready.push_back(user);
-    }
-  }
-  TL_CHECK(shuffled.size() == n, "an order with a circle");
-  batch.commands = std::move(shuffled);
-}
-
-i64 physical_memory_bytes() {
-  return i64{sysconf(_SC_PHYS_PAGES)} * sysconf(_SC_PAGESIZE);
-}
-
 struct FileCloser {
   void operator()(std::FILE* f) const { std::fclose(f); }
 };
 
 }  // namespace
+
+static bool has_parts(std::span<const Tensor> tensors) {
+  return std::any_of(tensors.begin(), tensors.end(), [](const Tensor& t) { return t->parts != nullptr; });
+}
 
 static std::atomic<bool> is_any_stuck{false};
 
@@ -100,7 +77,6 @@ struct Executor::Impl {
     }
   };
   std::deque<Unseen> unseen;
-  std::vector<size_t> renewed;  // scratch of take_outputs
   // The wait of an eager step that failed. Told when all of the run is handed over: a run that stopped half
   // way would leave inputs that are written over, and memory that nobody knows to be in use.
   Result<void> given_up;
@@ -114,7 +90,8 @@ struct Executor::Impl {
     return before;
   }
 
-  std::shared_ptr<Plan> plan_for(Executor& e, const Snapshot& s) {
+  // `in_one`: one batch, whatever is wished.
+  std::shared_ptr<Plan> plan_for(Executor& e, const Snapshot& s, bool in_one = false) {
     const u64 hash = hash_bytes(s.key.data(), s.key.size() * sizeof(u64));
     for (const auto& plan : plans[hash]) {
       if (plan->key == s.key) {
@@ -123,7 +100,8 @@ struct Executor::Impl {
       }
     }
     if (plan_count >= kMaxPlans) forget_plans();  // a program that never repeats itself must not grow
-    const int per_batch = e.options_.eager                    ? 1
+    const int per_batch = in_one                              ? INT_MAX
+                          : e.options_.eager                  ? 1
                           : e.options_.commands_per_batch > 0 ? e.options_.commands_per_batch
                                                               : kCommandsPerBatch;
     plans[hash].push_back(make_plan(s, e.device_,
@@ -203,15 +181,17 @@ struct Executor::Impl {
   }
 
   // One batch of a plan: filled, then queued.
-  Result<void> submit_batch(Executor& e, Plan& plan, Run& run, size_t index, Then then) {
+  Result<void> submit_batch(Executor& e, Plan& plan, Run& run, size_t index, Then then,
+                            RoundEnd* end = nullptr) {
     std::unique_ptr<Batch> batch = run.fill(index);
-    const Order& order = plan.orders[index];
+    if (end != nullptr) end->add_to(*batch, run, plan, e.device_);
+    const Order& order = end != nullptr ? end->order() : plan.orders[index];
+    const bool is_chain = e.options_.shuffle || (e.options_.eager && end != nullptr);
     const i64 commands = static_cast<i64>(batch->commands.size());
     e.stats_.commands += static_cast<u64>(commands);
     ++e.stats_.batches;
     if (plan.prepared.size() == index) {
-      TL_TRY(const PreparedId id, e.options_.shuffle ? stream->prepare(Order::chain(batch->commands.size()))
-                                                     : stream->prepare(order));
+      TL_TRY(const PreparedId id, stream->prepare(is_chain ? Order::chain(batch->commands.size()) : order));
       plan.prepared.push_back(id);
     }
     if (e.options_.shuffle) shuffle_commands(*batch, order, shuffle);
@@ -279,7 +259,7 @@ struct Executor::Impl {
       return handed_over;
     }
     run.finish_again();
-    take_outputs(s, trace.outputs(), run, outputs);
+    run.take_outputs(trace.outputs(), outputs);
     run.let_go();
     e.stats_.kept_conversions += run.skipped();
     // Interpreted, results that nobody looks at would not be computed: their failures are nobody's.
@@ -287,41 +267,30 @@ struct Executor::Impl {
     return {};
   }
 
-  // What is written where an input lies, and what nobody but this replay holds, keeps the input's node: the
-  // tensors of a cache are many, and fresh memory for each would cost more than all else.
-  void take_outputs(Snapshot& s, const std::vector<SourceRef>& refs, const Run& run,
-                    std::vector<Tensor>& outputs) {
-    outputs.resize(refs.size());
-    renewed.clear();
-    for (size_t k = 0; k < refs.size(); ++k) {
-      const SourceRef ref = refs[k];
-      if (is_leaf(ref)) {
-        outputs[k] = s.leaves[static_cast<size_t>(~ref)];
-        continue;
-      }
-      const SnapshotItem& item = s.items[static_cast<size_t>(ref)];
-      if (item.in_place && is_leaf(item.base)) {
-        renewed.push_back(k);
-      } else {
-        outputs[k] = constant(item.node->type, run.value_of(ref));
-      }
-    }
-    while (!renewed.empty()) {
-      const size_t k = renewed.back();
-      renewed.pop_back();
-      const SnapshotItem& item = s.items[static_cast<size_t>(refs[k])];
-      const Tensor& leaf = s.leaves[static_cast<size_t>(~item.base)];
-      const bool is_ours = leaf->references.load(std::memory_order_acquire) == 1 && leaf->op == nullptr &&
-                           leaf->kept.load(std::memory_order_relaxed) == nullptr;
-      if (!is_ours) {
-        outputs[k] = constant(item.node->type, run.value_of(refs[k]));
-        continue;
-      }
-      outputs[k] =
-          leaf;  // from now on it is held twice: earlier outputs that lie there too get nodes of their own
-      leaf->type.shape = item.node->type.shape;
-      run.set_value(leaf->value, refs[k]);
-    }
+  Result<std::vector<Tensor>> repeat(Executor& e, Trace& body, RoundEnd& end, Span origin) {
+    TL_TRY_DO(make_room(e));
+    Snapshot& s = body.snapshot();
+    const std::shared_ptr<Plan> plan = plan_for(e, s, true);
+    enter(HostPhase::Submit);
+    if (observer != nullptr) observer->runs(*plan, s);
+    if (plan->missing != nullptr)
+      return fail(Code::Unsupported, "{} does not run on {} yet", plan->missing->name, e.device_.info().name);
+    Run run(e.device_, *stream, s, plan);
+    i32 culprit = -1;
+    TL_TRY_DO(run.allocate(culprit));
+    TL_TRY_DO(end.allocate(e.device_, stream->id(), origin));
+    s.granted.clear();
+    end.stop = &cancel_check;
+    Result<void> handed_over = submit_batch(e, *plan, run, 0, Then::GoesOn, &end);
+    run.note_uses(last);
+    TL_TRY_DO(handed_over);
+    run.finish_again();
+    std::vector<Tensor> results = end.results(last, run.outcome());
+    Result<void> written;
+    if (checksums) written = write_checksums(e, s, *plan, run);  // of the last round
+    TL_TRY_DO(std::exchange(given_up, {}));
+    TL_TRY_DO(written);
+    return results;
   }
 
   Result<void> write_checksums(Executor& e, const Snapshot& s, const Plan& plan, const Run& run) {
@@ -397,6 +366,10 @@ void Executor::set_cancel_check(std::function<bool()> check) {
 }
 
 Result<Tensor> Executor::apply(const OpDef& op, std::span<const Tensor> inputs, Attrs attrs, Span origin) {
+  if (has_parts(inputs)) {
+    TL_TRY(std::vector<Tensor> results, apply_to_parts(op, inputs, std::move(attrs), origin));
+    return std::move(results[0]);
+  }
   std::array<Tensor, kMaxInputs> given;
   if (op.kind == OpKind::View && inputs[0]->is_scalar) {  // a view needs memory to look at
     TL_TRY(given[0], materialise(inputs[0]));
@@ -410,6 +383,7 @@ Result<Tensor> Executor::apply(const OpDef& op, std::span<const Tensor> inputs, 
 
 Result<std::vector<Tensor>> Executor::apply_all(const OpDef& op, std::span<const Tensor> inputs, Attrs attrs,
                                                 Span origin) {
+  if (has_parts(inputs)) return apply_to_parts(op, inputs, std::move(attrs), origin);
   TL_TRY(std::vector<Tensor> results, recorder_.record_all(op, inputs, std::move(attrs), origin));
   if (recorder_.pending_count() >= options_.pending_hard_limit) TL_TRY_DO(flush());
   return results;
@@ -427,6 +401,14 @@ Result<Tensor> Executor::materialise(const Tensor& scalar) {
 }
 
 Result<void> Executor::submit(std::span<const Tensor> roots, IfUnseen failures) {
+  if (has_parts(roots)) {
+    std::vector<Tensor> all;
+    for (const Tensor& t : roots) {
+      if (t->parts == nullptr) all.push_back(t);
+      if (t->parts != nullptr) all.insert(all.end(), t->parts->tensors.begin(), t->parts->tensors.end());
+    }
+    return submit(all, failures);
+  }
   TL_TRY_DO(run(roots, Then::GoesOn));
   if (failures == IfUnseen::Drop) return {};
   impl_->drop_done();
@@ -497,11 +479,48 @@ Result<bool> Executor::replay(Trace& trace, std::vector<Tensor>& inputs, std::sp
   return is_done;
 }
 
+Result<std::vector<Tensor>> Executor::repeat(std::unique_ptr<Trace> body, std::span<const Tensor> state,
+                                             i64 limit, Span origin) {
+  std::vector<Tensor> own;  // memory that the rounds write over
+  for (const Tensor& t : state) {
+    TL_TRY(Tensor copy, apply(op_contiguous, {t}, {}, origin));
+    own.push_back(std::move(copy));
+  }
+  TL_TRY_DO(submit(own));
+  impl_->enter(HostPhase::Plan);
+  const auto literal = [this](TensorType type, std::span<const std::byte> bytes) {
+    return from_host(std::move(type), bytes);
+  };
+  RoundEnd end(*body, own.size());
+  end.limit = limit;
+  std::vector<Tensor> held;
+  Trace::Fit fit = body->update(recorder_, own, {}, literal);
+  if (fit == Trace::Fit::Fits && !end.fits()) {
+    body->snapshot().undo_grants();
+    body->give_back(own);
+    body->forget();
+    held = own;  // somebody else holds it: nothing writes over it
+    fit = body->update(recorder_, own, {}, literal);
+  }
+  Result<std::vector<Tensor>> done = fail(Code::BadProgram, "a round does not fit its state");
+  if (fit == Trace::Fit::Fits) {
+    end.add_to_key();
+    done = impl_->repeat(*this, *body, end, origin);
+  }
+  if (!done.ok()) body->snapshot().undo_grants();
+  impl_->enter(HostPhase::Record);
+  return done;
+}
+
 Result<void> Executor::loop_point() {
   return recorder_.pending_count() >= options_.pending_soft_limit ? flush() : Result<void>();
 }
 
 Result<void> Executor::wait(const Tensor& tensor) {
+  if (tensor->parts != nullptr) {
+    for (const Tensor& part : tensor->parts->tensors) TL_TRY_DO(wait(part));
+    return {};
+  }
   if (RecordObserver* observer = recorder_.observer()) observer->looked();
   TL_TRY_DO(run({&tensor, 1}, Then::Waits));
   const Placement& value = tensor->value;
@@ -518,56 +537,6 @@ Result<void> Executor::finish() {
     if (const FailurePtr failure = one.failure()) return see(*failure);
   }
   return {};
-}
-
-Result<HostTensor> Executor::read(const Tensor& tensor) {
-  if (RecordObserver* observer = recorder_.observer()) observer->looked();
-  if (is_quantised(tensor.dtype())) {
-    TL_TRY(const Tensor expanded, apply(op_dequantize, {tensor}));
-    return read(expanded);
-  }
-  HostTensor host{tensor.type(), {}};
-  const i64 n = tl::numel(tensor.shape()), size = size_of(tensor.dtype());
-  if (n > physical_memory_bytes() / size) {
-    return fail(Code::OutOfMemory, "the values of {} are more than this machine's memory holds",
-                to_string(tensor.type()));
-  }
-  host.bytes.resize(static_cast<size_t>(n * size));
-  if (tensor->is_scalar) {
-    if (is_float(tensor.dtype())) {
-      store_from_double(tensor.dtype(), host.bytes.data(), 0, tensor->scalar);
-    } else {
-      store_from_int(tensor.dtype(), host.bytes.data(), 0, tensor->scalar_int);
-    }
-    return host;
-  }
-  TL_TRY_DO(wait(tensor));
-  if (n == 0) return host;  // its place may be behind the end of what it looks at
-  const Placement& value = tensor->value;
-  if (is_contiguous(tensor.shape(), value.strides)) {
-    TL_TRY_DO(device_.download(*value.buffer, value.offset * size, host.bytes));
-    return host;
-  }
-  TL_TRY(const Tensor packed, apply(op_contiguous, {tensor}));
-  return read(packed);
-}
-
-static Result<HostTensor> read_one(Executor& e, const Tensor& tensor) {
-  if (tl::numel(tensor.shape()) != 1) {
-    return fail(Code::BadProgram, "found {} elements {}, want exactly one", tl::numel(tensor.shape()),
-                to_string(tensor.shape()));
-  }
-  return e.read(tensor);
-}
-
-Result<double> Executor::item(const Tensor& tensor) {
-  TL_TRY(const HostTensor host, read_one(*this, tensor));
-  return host.as_double(0);
-}
-
-Result<i64> Executor::item_int(const Tensor& tensor) {
-  TL_TRY(const HostTensor host, read_one(*this, tensor));
-  return host.as_int(0);
 }
 
 // Uploads take memory that is idle: a stream's own may still be in flight.

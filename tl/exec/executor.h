@@ -61,6 +61,10 @@ class Executor {
   Result<std::vector<Tensor>> apply_all(const OpDef& op, std::span<const Tensor> inputs, Attrs attrs = {},
                                         Span origin = {});
 
+  // `tensor` in a format of several buffers, and its elements again. Ops take such values as any others.
+  Result<Tensor> pack(const Format& format, const Tensor& tensor, Span origin = {});
+  Result<Tensor> unpack(const Tensor& packed, Span origin = {});
+
   // Hands what `roots` need to the stream and returns without waiting.
   // A failure that nobody looks at is told by `finish` or, where that depended on when something happens to
   // be submitted, by nobody.
@@ -89,6 +93,11 @@ class Executor {
   Result<bool> replay(Trace& trace, std::vector<Tensor>& inputs, std::span<const i64> given,
                       std::vector<Tensor>& outputs);
 
+  // Rounds of `body` (tl/exec/repeat.h) from `state` on, until its count is zero or `limit` rounds are done:
+  // the state after the last one, and its count. Never waits, for the rounds neither.
+  Result<std::vector<Tensor>> repeat(std::unique_ptr<Trace> body, std::span<const Tensor> state, i64 limit,
+                                     Span origin = {});
+
   // Copies to the host, in row order.
   Result<HostTensor> read(const Tensor& tensor);
   // One number. Fails unless the tensor has exactly one element.
@@ -102,6 +111,8 @@ class Executor {
  private:
   struct Impl;
   Result<void> run(std::span<const Tensor> roots, Then then);
+  Result<std::vector<Tensor>> apply_to_parts(const OpDef& op, std::span<const Tensor> inputs, Attrs attrs,
+                                             Span origin);
   Result<Tensor> materialise(const Tensor& scalar);
   Executor(Device& device, ExecOptions options);
 

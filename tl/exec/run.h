@@ -38,11 +38,13 @@ class Run {
   void settle();
   // The same for nodes that will be evaluated again: they stay as they are.
   void finish_again();
+  // Tensors of what `refs` say, after finish_again. What is written where an input lies, and what nobody but
+  // this run holds, keeps the input's node: the tensors of a cache are many, and fresh memory for each would
+  // cost more than all else.
+  void take_outputs(const std::vector<SourceRef>& refs, std::vector<Tensor>& outputs);
   void let_go();  // of the memory of this evaluation
   // Where the value of item `index` is.
   Placement value_of(i32 index) const;
-  // The same in a placement that has its memory already, of an item that is written in this run.
-  void set_value(Placement& p, i32 index) const;
   const std::shared_ptr<Outcome>& outcome() const { return outcome_; }
   i64 bytes_written(size_t batch) const { return bytes_written_[batch]; }
   u64 skipped() const { return skipped_; }  // steps whose result was kept from before
@@ -90,6 +92,8 @@ class Run {
   void add_tickets(Batch& batch) const;
   void name_writer(Access& read, const StepInput& in) const;
   void keep_conversions();
+  // The place of an item that is written in this run, for a placement that has its memory already.
+  void set_value(Placement& p, i32 index) const;
   size_t batch_of(i32 step) const;
 
   i32 number_of_base(SourceRef base) const;
@@ -135,6 +139,7 @@ class Run {
   std::array<std::vector<i32>, kRecent> recent_;     // steps that changed in the last evaluations
   Index computes_item_, reads_item_, reads_leaf_;    // steps
   std::vector<i32> varying_leaves_;
+  std::vector<size_t> renewed_;  // scratch of take_outputs
   std::vector<i32> reads_varying_;  // steps that read a leaf that varies, or a conversion that may be kept
   std::vector<i32> always_;         // steps that are told a number, or may be kept
 

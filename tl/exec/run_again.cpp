@@ -143,4 +143,37 @@ void Run::fill_again(Batch& batch, size_t index) {
   }
 }
 
+void Run::take_outputs(const std::vector<SourceRef>& refs, std::vector<Tensor>& outputs) {
+  outputs.resize(refs.size());
+  renewed_.clear();
+  for (size_t k = 0; k < refs.size(); ++k) {
+    const SourceRef ref = refs[k];
+    if (is_leaf(ref)) {
+      outputs[k] = s_.leaves[static_cast<size_t>(~ref)];
+      continue;
+    }
+    const SnapshotItem& item = s_.items[static_cast<size_t>(ref)];
+    if (item.in_place && is_leaf(item.base)) {
+      renewed_.push_back(k);
+    } else {
+      outputs[k] = constant(item.node->type, value_of(ref));
+    }
+  }
+  for (; !renewed_.empty(); renewed_.pop_back()) {
+    const size_t k = renewed_.back();
+    const SnapshotItem& item = s_.items[static_cast<size_t>(refs[k])];
+    const Tensor& leaf = s_.leaves[static_cast<size_t>(~item.base)];
+    const bool is_ours = leaf->references.load(std::memory_order_acquire) == 1 && leaf->op == nullptr &&
+                         leaf->kept.load(std::memory_order_relaxed) == nullptr;
+    if (!is_ours) {
+      outputs[k] = constant(item.node->type, value_of(refs[k]));
+      continue;
+    }
+    // From now on it is held twice: earlier outputs that lie there too get nodes of their own.
+    outputs[k] = leaf;
+    leaf->type.shape = item.node->type.shape;
+    set_value(leaf->value, refs[k]);
+  }
+}
+
 }  // namespace tl

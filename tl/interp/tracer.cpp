@@ -285,6 +285,7 @@ void Tracer::use_place(Place& place, i32 self, const Value& found) {
 void Tracer::use_tensor(Place& place, i32 self, const Value& found) {
   const auto& tensor = found.as<TensorValue>();
   if (tensor.tensor->state == NodeState::Failed) return abort("an argument could not be computed");
+  if (tensor.tensor->parts != nullptr) return abort("it is given a tensor of several buffers");
   place.is_literal = tensor.is_literal;
   const auto it = known_.find(tensor.tensor.node());
   if (it != known_.end() && it->second.sequence == tensor.tensor->sequence) {

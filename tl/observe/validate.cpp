@@ -57,6 +57,7 @@ class ValidatingStream : public CommandStream {
   void release(PreparedId plan) override { orders_[static_cast<size_t>(plan)] = {}; }
 
   Result<Ticket> replay(PreparedId plan, std::unique_ptr<Batch> batch, Then) override {
+    const bool computes = device_.computes();
     {
       const std::lock_guard lock(device_.mutex_);
       if (device_.fault_) return *device_.fault_;
@@ -65,7 +66,10 @@ class ValidatingStream : public CommandStream {
         return device_.note(unordered(batch->commands[u.earlier], batch->commands[u.later]));
       }
     }
-    for (size_t i = 0; i < batch->commands.size(); ++i) TL_TRY_DO(run(*batch, i));
+    i64 rounds = 0;
+    do {
+      for (size_t i = 0; i < batch->commands.size(); ++i) TL_TRY_DO(run(*batch, i));
+    } while (computes && batch->goes_on_here(++rounds));
     {
       const std::lock_guard lock(device_.mutex_);
       device_.knowledge_.mark(last_);

@@ -141,9 +141,8 @@ Type Checker::index_tensor(const ast::Index& e, const Type& object, const std::v
       const bool is_mask = index.is(Kind::List)
                                ? index.items_known && !index.items.empty() && index.items[0].is(Kind::Bool)
                                : index.dtype_known && index.tensor.dtype == DType::Bool;
-      if (is_mask) {
-        known = false;  // as many places as are true
-      } else if (!ids || !ids->has_rank()) {
+      if (is_mask) return {};  // as many places as are true, and of as many axes as it has
+      if (!ids || !ids->has_rank()) {
         out.tensor.shape.push_back(kUnknownDim);
       } else if (ids->tensor.rank() == 1) {
         out.tensor.shape.push_back(ids->tensor.shape[0]);

@@ -180,6 +180,15 @@ Tensor constant(TensorType type, Placement value) {
   return t;
 }
 
+Tensor packed_tensor(TensorType type, const Format& format, std::span<const Tensor> parts) {
+  Tensor t = constant(std::move(type), {});
+  auto all = std::make_unique<Parts>();
+  all->format = &format;
+  for (const Tensor& part : parts) all->tensors.push_back(part);
+  t->parts = std::move(all);
+  return t;
+}
+
 KeptConversions& kept_of(Node& node) {
   KeptConversions* kept = node.kept.load(std::memory_order_acquire);
   if (kept != nullptr) return *kept;

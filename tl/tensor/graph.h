@@ -85,6 +85,14 @@ class KeptConversions {
   std::vector<Entry> entries_;
 };
 
+struct Format;  // tl/tensor/format.h
+
+// A value that owns several buffers: each is a tensor of its own, and the value only names them.
+struct Parts {
+  const Format* format = nullptr;
+  InlineVector<Tensor, kMaxOutputs> tensors;
+};
+
 // What a replay reads of thousands of values lies together, in front.
 struct Node {
   std::atomic<u32> references{0};
@@ -101,6 +109,7 @@ struct Node {
   Attrs attrs;
   InlineVector<Tensor, kMaxInputs> inputs;
   std::unique_ptr<OutputTypes> output_types;  // of an op with several outputs
+  std::unique_ptr<const Parts> parts;         // of a value that owns several buffers: it has no other memory
   Span origin;                                // the program's line
   u64 sequence = 0;                           // order of recording; inputs come before their users
   double scalar = 0;
@@ -179,6 +188,8 @@ Tensor scalar_tensor(double value, DType dtype);
 Tensor scalar_tensor(i64 value, DType dtype);
 // A tensor over memory that exists already.
 Tensor constant(TensorType type, Placement value);
+// A value of `type` that lies in parts.
+Tensor packed_tensor(TensorType type, const Format& format, std::span<const Tensor> parts);
 // The kept conversions of a tensor; made where there are none. Any thread.
 KeptConversions& kept_of(Node& node);
 

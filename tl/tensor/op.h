@@ -125,6 +125,12 @@ struct OpDef {
   bool donates = false;
   // Null: no arithmetic (element-wise ops: one operation an element), and every input and output once.
   Cost (*cost)(const KernelCall& call) = nullptr;
+  // What a result's size hangs on. 0: on types and attributes alone. Else on data, and nobody waits for it:
+  // bit i says that axis 0 of output i is a *capacity*, known without looking, and the op's last output, a
+  // 0-d int64, counts the rows that are there. Rows behind the count are zeros. What takes such rows takes
+  // their count as a further input (counted_unique), or reads zeros as nothing (sum, any). Where no useful
+  // capacity is known (joins) it is an attribute, and the count says how many there would have been.
+  u32 counted_outputs = 0;
   // True where infinities for finite inputs are its everyday work (masks, filters, the logarithm of 0):
   // --validate does not stop there. Null: never.
   bool (*makes_infinity)(const KernelCall& call) = nullptr;

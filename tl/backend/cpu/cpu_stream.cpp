@@ -96,7 +96,7 @@ Ticket StreamState::enqueue(std::unique_ptr<Batch> batch, std::shared_ptr<const 
 }
 
 bool StreamState::compute_here(Batch& batch, const Groups& groups) {
-  if (batch.commands.size() > kMaxCommandsHere) return false;
+  if (batch.commands.size() > kMaxCommandsHere || batch.rounds.count != nullptr) return false;
   double cost = 0;
   for (size_t i = 0; i < batch.commands.size(); ++i) {
     if (batch.commands[i].is_skipped) continue;
@@ -204,6 +204,11 @@ bool StreamState::may_start(const Batch& batch, u64 value) const {
 }
 
 bool StreamState::start_batch() {
+  if (current_.batch != nullptr && current_.batch->goes_on(++rounds_)) {
+    group_ = 0;
+    return true;
+  }
+  rounds_ = 0;
   if (current_.batch != nullptr) {
     const u64 finished = current_.value;
     recycle_(std::move(current_.batch));  // frees what it kept alive before anybody hears that it is done

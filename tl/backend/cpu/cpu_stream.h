@@ -70,6 +70,7 @@ class StreamState : public WorkSource, public std::enable_shared_from_this<Strea
   // the submitter of the first batch of an idle stream.
   Queued current_;
   size_t group_ = 0;
+  i64 rounds_ = 0;  // of the current batch that are done
   std::vector<Active> active_;
   Scratch scratch_;  // of the submitter, who computes small batches himself
 

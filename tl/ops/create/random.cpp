@@ -3,6 +3,7 @@
 #include <cmath>
 #include <numbers>
 
+#include "tl/ops/batch/rules.h"
 #include "tl/ops/create/create.h"
 
 namespace tl {
@@ -76,6 +77,7 @@ const OpDef op_rand = {
     .doc = "Random numbers from 0 up to 1, evenly spread.",
     .example = "shape(rand([2, 3]))  //~ [2, 3]",
     .infer = infer_random,
+    .batch = batch::kNoInputs,
     .reference = {.run = ref::rand, .units = block_units, .unit_cost = rand_cost},
     .cpu = {.run = cpu::rand, .units = block_units, .unit_cost = rand_cost},
     .is_random = true,
@@ -87,6 +89,7 @@ const OpDef op_randn = {
     .doc = "Random numbers of the standard normal distribution.",
     .example = "shape(randn([2, 3]))  //~ [2, 3]",
     .infer = infer_random,
+    .batch = batch::kNoInputs,
     .reference = {.run = ref::randn, .units = block_units, .unit_cost = randn_cost},
     .cpu = {.run = cpu::randn, .units = block_units, .unit_cost = randn_cost},
     .is_random = true,

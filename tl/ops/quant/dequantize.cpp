@@ -1,4 +1,5 @@
 // dequantize: GGUF blocks to float32, row by row. The planner puts it before ops that cannot read blocks.
+#include "tl/ops/batch/rules.h"
 #include "tl/ops/ops.h"
 #include "tl/tensor/quant.h"
 
@@ -39,6 +40,7 @@ const OpDef op_dequantize = {
     .doc = "Expands a quantised tensor to float32.",
     .example = "dequantize(model.token_embd.weight)",
     .infer = infer,
+    .batch = batch::leading<0>,
     .layout = Layout::Contiguous,
     .reference = kKernel,
     .cpu = kKernel,

@@ -82,6 +82,7 @@ struct Executor::Impl {
   std::mt19937_64 shuffle;
   std::unique_ptr<std::FILE, FileCloser> checksums;
   std::function<bool()> cancel_check;
+  OnCancel on_cancel = OnCancel::Drop;
 
   // Batches that were handed over and may not be done.
   struct InFlight {
@@ -142,7 +143,7 @@ struct Executor::Impl {
     ++plan_epoch;
   }
 
-  // Blocks until `ticket`; false when the program is to stop, which cancels everything of this stream.
+  // Blocks until `ticket`, or until the program is to stop.
   Result<void> wait_for(const Executor& e, Ticket ticket) {
     if (stream->reached(ticket)) return {};
     const HostPhase before = enter(HostPhase::Wait);
@@ -155,8 +156,10 @@ struct Executor::Impl {
     const i64 start = now_ns();
     while (!stream->wait(ticket, kPollSeconds)) {
       if (cancel_check && cancel_check()) {
-        stream->cancel();
-        stream->wait(last);
+        if (on_cancel == OnCancel::Drop) {
+          stream->cancel();
+          stream->wait(last);
+        }
         return interrupted_error();
       }
       const double seconds = static_cast<double>(now_ns() - start) * 1e-9;
@@ -352,8 +355,9 @@ Result<std::unique_ptr<Executor>> Executor::create(Device& device, ExecOptions o
   return e;
 }
 
-void Executor::set_cancel_check(std::function<bool()> check) {
+void Executor::set_cancel_check(std::function<bool()> check, OnCancel then) {
   impl_->cancel_check = std::move(check);
+  impl_->on_cancel = then;
 }
 
 Result<Tensor> Executor::apply(const OpDef& op, std::span<const Tensor> inputs, Attrs attrs, Span origin) {

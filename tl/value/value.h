@@ -32,6 +32,7 @@ enum class ObjectKind : u8 {
   KVCache,
   NpyWriter,
   Task,
+  Generator,
 };
 
 struct Object {

@@ -89,6 +89,17 @@ Result<Tensor> example_of(const BatchCall& call, int i, i64 number) {
   return call.apply(op_index, {&x, 1}, Attrs().with_ints(std::move(spec)));
 }
 
+// The positions that a first one stands for: the others count on from it.
+Result<Tensor> all_positions(const BatchCall& call, const Tensor& first, i64 count) {
+  const DType dtype = first.dtype();
+  TL_TRY(const Tensor steps,
+         call.apply(
+             op_arange, {},
+             Attrs().with_float(0).with_float(static_cast<double>(count)).with_float(1).with_dtype(dtype)));
+  const Tensor both[] = {first, steps};
+  return call.apply(op_add, both);
+}
+
 }  // namespace
 
 Results one_by_one(const BatchCall& call) {
@@ -162,7 +173,8 @@ Results along_axes(const BatchCall& call) {
   if (!axes.empty()) return call.record(call.inputs, with_list(call.attrs, axes));
   // All of them: one axis of all elements, in their order.
   const Tensor& x = call.input(0);
-  const i64 elements = call.examples == 0 ? 0 : numel(x.shape()) / call.examples;
+  i64 elements = 1;  // of an example
+  for (int axis = 1; axis < x.rank(); ++axis) elements *= x.shape()[axis];
   TL_TRY(const Tensor flat, call.apply(op_reshape, {&x, 1}, Attrs().with_ints({call.examples, elements})));
   TL_TRY(const std::vector<Tensor> results, call.record({&flat, 1}, with_list(call.attrs, {1})));
   return in_shape(call, results[0], types[0].shape);
@@ -248,6 +260,10 @@ Results rope(const BatchCall& call) {
   TL_TRY(in[0], batched_input(call, 0));
   if (call.is_batched(1)) {
     TL_TRY(in[1], align(call, in[1], call.rank(0) - 2));
+  }
+  if (call.is_batched(1) && call.rank(1) == 0) {
+    const Shape& x = call.input(0).shape();
+    TL_TRY(in[1], all_positions(call, in[1], x[x.size() - 3]));
   }
   return call.record(in, call.attrs);
 }

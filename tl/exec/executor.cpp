@@ -27,6 +27,8 @@ constexpr size_t kMaxPlans = 1024;
 // grow.
 constexpr i64 kMaxQueuedCommands = 8192;
 constexpr i64 kMaxQueuedBytes = i64{4} << 30;
+// Where it is finished after a cancel, whoever comes next waits for it: two decode steps of a model, no more.
+constexpr i64 kMaxQueuedToFinish = 2048;
 constexpr double kPollSeconds = 0.01;  // how often a wait looks whether it is to be cancelled
 
 // The commands of `batch` in a random order in which each comes after those it must come after.
@@ -194,7 +196,8 @@ struct Executor::Impl {
   // The queue is bounded: waits until there is room.
   Result<void> make_room(const Executor& e) {
     drop_done();
-    while (!in_flight.empty() && (queued_commands > kMaxQueuedCommands || queued_bytes > kMaxQueuedBytes)) {
+    const i64 most = on_cancel == OnCancel::Finish ? kMaxQueuedToFinish : kMaxQueuedCommands;
+    while (!in_flight.empty() && (queued_commands > most || queued_bytes > kMaxQueuedBytes)) {
       TL_TRY_DO(wait_for(e, in_flight.front().ticket));
       drop_done();
     }

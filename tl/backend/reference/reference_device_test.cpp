@@ -91,7 +91,7 @@ TEST_F(Reference, IsTheOracle) {
   EXPECT_EQ(device->info().name, "reference");
   EXPECT_TRUE(device->computes());
   EXPECT_FALSE(device->wants_accesses());
-  const OpDef none{.name = "none", .cpu = {.run = never}};
+  const OpDef none{.name = "none", .batch = Batching("is a test's"), .cpu = {.run = never}};
   EXPECT_EQ(device->kernel(none).run, nullptr);
 }
 

@@ -24,6 +24,7 @@ inline void run_divide(KernelCall& call) {
 // (x: tensor, by: float) -> remainder: float32, quotient: int32
 inline const OpDef op_divide_test{.name = "divide_test",
                                   .infer_outputs = infer_divide,
+                                  .batch = Batching("is a test's"),
                                   .reference = {.run = run_divide},
                                   .cpu = {.run = run_divide}};
 
@@ -45,6 +46,7 @@ inline void run_put(KernelCall& call) {
 // (x: tensor, value: tensor[1], at: int) -> x with value added to one element
 inline const OpDef op_put_test{.name = "put_test",
                                .infer = infer_as_first,
+                               .batch = Batching("is a test's"),
                                .reference = {.run = run_put},
                                .cpu = {.run = run_put},
                                .donates = true};

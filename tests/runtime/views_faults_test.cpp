@@ -33,5 +33,22 @@ TEST(FaultsViews, AViewAloneHadNothingToRun) {
   EXPECT_EQ(m.read(views[0]), (std::vector<double>{1, 3, 2, 4}));
 }
 
+TEST(FaultsViews, RowsOfBlocksThatLieApartWereExpandedAsIfTheyWereTogether) {
+  Machine m = Machine::cpu();
+  std::vector<std::byte> blocks(6 * 2 * 34);  // q8_0: a scale in half precision, 32 codes
+  for (size_t i = 0; i < blocks.size(); ++i)
+    blocks[i] = static_cast<std::byte>(i % 34 == 1 ? 0x2c : i * 37 % 101);
+  const Tensor q = must(m.executor->from_host({DType::Q8_0, {6, 64}}, blocks));
+  const Tensor whole = m.op(op_dequantize, {q}), one = m.f32({}, {1.0f});
+  const Attrs some = Attrs().with_ints({1, 3, 2, 0, 0, 64, 1, 0}), same = Attrs().with_ints({3, 6, 64});
+  for (const bool is_index : {true, false}) {
+    const OpDef& view = is_index ? op_index : op_broadcast_to;
+    const Attrs& attrs = is_index ? some : same;
+    const Tensor want = m.op(op_add, {m.op(view, {whole}, attrs), one});
+    EXPECT_EQ(m.read(m.op(op_add, {m.op(view, {q}, attrs), one})), m.read(want)) << view.name;
+    EXPECT_EQ(m.read(m.op(view, {q}, attrs)), m.read(m.op(view, {whole}, attrs))) << view.name;
+  }
+}
+
 }  // namespace
 }  // namespace tl

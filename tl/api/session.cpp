@@ -3,6 +3,7 @@
 #include "tl/api/paths.h"
 #include "tl/base/read_file.h"
 #include "tl/diag/print.h"
+#include "tl/interp/instance.h"
 #include "tl/interp/interp.h"
 #include "tl/observe/validate.h"
 #include "tl/sema/sema.h"
@@ -16,10 +17,7 @@ Result<std::string> read_program(const std::string& file) {
 }
 
 // The program's bytecode, or diagnostics that say why there is none.
-Result<std::optional<interp::Program>> build(const std::string& file, SourceFiles& files,
-                                             Diagnostics& diags) {
-  TL_TRY(std::string text, read_program(file));
-  const FileId root = files.add(file == "-" ? "<stdin>" : file, std::move(text));
+std::optional<interp::Program> build(FileId root, SourceFiles& files, Diagnostics& diags) {
   const interp::ModuleGraph graph = interp::load_modules(files, root, share_dir(), diags);
   const bool parsed = !diags.has_errors();
   std::vector<const ast::Module*> trees;
@@ -29,6 +27,11 @@ Result<std::optional<interp::Program>> build(const std::string& file, SourceFile
   if (parsed) program = interp::compile(graph, diags);  // after errors of types too: it reports names
   if (diags.has_errors()) program.reset();
   return program;
+}
+Result<std::optional<interp::Program>> build(const std::string& file, SourceFiles& files,
+                                             Diagnostics& diags) {
+  TL_TRY(std::string text, read_program(file));
+  return build(files.add(file == "-" ? "<stdin>" : file, std::move(text)), files, diags);
 }
 
 std::string trace_text(const std::vector<interp::TraceEntry>& trace, const SourceFiles& files) {
@@ -109,6 +112,69 @@ void check_file(const std::string& file, CheckResult& result) {
   auto program = build(file, result.files, result.diagnostics);
   if (!program.ok()) result.failure = std::move(program).error();
   result.diagnostics.sort();
+}
+
+struct Session::Loaded {
+  SourceFiles files;
+  interp::Program program;
+  std::unique_ptr<interp::Instance> instance;
+};
+
+Session::Session() = default;
+
+// Values before the executor and device that their tensors are of.
+Session::~Session() {
+  loaded_.reset();
+}
+
+Result<std::unique_ptr<Session>> Session::create(const DeviceOptions& device, const ExecOptions& exec,
+                                                 lang::Output& out, lang::Output& err) {
+  std::unique_ptr<Session> s(new Session);
+  TL_TRY(s->device_, create_device(device));
+  TL_TRY(s->executor_, Executor::create(*s->device_, exec));
+  s->interrupts_ = std::make_unique<lang::Interrupts>();
+  s->interrupts_->end();
+  s->host_ = std::make_unique<lang::Host>(lang::Host{.executor = *s->executor_, .out = out, .err = err});
+  s->host_->in = nullptr;
+  s->host_->interrupts = s->interrupts_.get();
+  s->host_->outlives_interrupts = true;
+  return s;
+}
+
+bool Session::cancel() {
+  return interrupts_->cancel();
+}
+
+Result<void> Session::load(const std::string& name, std::string text) {
+  loaded_.reset();
+  auto loaded = std::make_unique<Loaded>();
+  Diagnostics diags;
+  std::optional<interp::Program> program =
+      build(loaded->files.add(name, std::move(text)), loaded->files, diags);
+  diags.sort();
+  messages_ = render(diags, loaded->files, {});
+  if (!program) return fail(Code::BadProgram, "{} is not a program that could run", name);
+  loaded->program = std::move(*program);
+  loaded->instance = std::make_unique<interp::Instance>(loaded->program, *host_);
+  loaded_ = std::move(loaded);
+  interrupts_->begin();
+  Result<void> done = loaded_->instance->start();
+  interrupts_->end();
+  if (!done.ok())
+    messages_ =
+        render(done.error(), loaded_->files, {}) + trace_text(loaded_->instance->trace(), loaded_->files);
+  return done;
+}
+
+Result<lang::Value> Session::call(std::string_view function, std::span<const lang::Value> args) {
+  if (loaded_ == nullptr) return fail(Code::BadProgram, "no program is loaded");
+  interrupts_->begin();
+  Result<lang::Value> result = loaded_->instance->call(function, args);
+  interrupts_->end();
+  if (!result.ok())
+    messages_ =
+        render(result.error(), loaded_->files, {}) + trace_text(loaded_->instance->trace(), loaded_->files);
+  return result;
 }
 
 }  // namespace tl

@@ -50,4 +50,12 @@ constexpr double philox_unit_f64(u32 low, u32 high) {
   return static_cast<double>((u64{high} << 32 | low) >> 11) * 0x1p-53;
 }
 
+// From `low` up to, but not, `high`: the upper half of a word of 64 bits times the count of them. Whole
+// numbers only, so every device draws the same; a number's share is off by at most count / 2^64.
+constexpr i64 philox_below(u32 word_low, u32 word_high, i64 low, i64 high) {
+  __extension__ using Wide = unsigned __int128;
+  const u64 word = u64{word_high} << 32 | word_low, count = static_cast<u64>(high) - static_cast<u64>(low);
+  return static_cast<i64>(static_cast<u64>(low) + static_cast<u64>((Wide{word} * count) >> 64));
+}
+
 }  // namespace tl

@@ -6,6 +6,7 @@
 
 #include "tl/builtins/convert.h"
 #include "tl/builtins/families.h"
+#include "tl/builtins/generator.h"
 #include "tl/builtins/operators.h"
 #include "tl/ops/elementwise/scalar_ops.h"
 #include "tl/ops/find_op.h"
@@ -20,13 +21,14 @@ struct Table {
   std::unordered_map<const OpDef*, Builtin> hidden_ops;  // natives made of ops call these
 };
 
-// Every random op takes the two numbers that decide its draw; without them they are the program's next.
+// Every random op takes a generator, whose next draw it is (the program's own without one), or the two
+// numbers that decide a draw.
 std::string_view signature_of(const OpDef& op) {
   if (!op.is_random) return op.signature;
   const size_t close = op.signature.rfind(") ->");
   TL_CHECK(close != std::string_view::npos, "{} has no result", op.name);
   static std::deque<std::string> kept;
-  return kept.emplace_back(fmt::format("{}, seed: int = none, position: int = none{}",
+  return kept.emplace_back(fmt::format("{}, seed: int = none, position: int = none, generator: any = none{}",
                                        op.signature.substr(0, close), op.signature.substr(close)));
 }
 
@@ -43,8 +45,9 @@ void parse_row(Builtin& row) {
 Table make_table() {
   Table table;
   for (const auto family :
-       {counted_natives(), io_natives(), list_natives(), model_natives(), repeat_natives(), runtime_natives(),
-        scalar_natives(), string_natives(), system_natives(), task_natives(), tensor_natives()}) {
+       {counted_natives(), io_natives(), list_natives(), model_natives(), random_natives(), repeat_natives(),
+        runtime_natives(), scalar_natives(), string_natives(), system_natives(), task_natives(),
+        tensor_natives(), vmap_natives()}) {
     table.rows.insert(table.rows.end(), family.begin(), family.end());
   }
   const size_t natives = table.rows.size();
@@ -164,6 +167,17 @@ Result<void> add_attribute(CallContext& ctx, const Value& value, ParamKind kind,
   return {};
 }
 
+// Whose next draw a random op makes. Its row's last parameters are a seed, a position and a generator.
+Result<Recorder::Generator*> generator_of(CallContext& ctx, std::span<const Value> args) {
+  const Value& given = args.back();
+  if (given.is_empty()) return &ctx.executor().recorder().generator();
+  auto* const g = given.get_if<Generator>();
+  if (g == nullptr) return fail(Code::BadProgram, "is {}, want a Generator", type_name(given));
+  if (!args[args.size() - 2].is_empty() || !args[args.size() - 3].is_empty())
+    return fail(Code::BadProgram, "is given together with a seed or position, want one or the other");
+  return &g->in(ctx.executor());
+}
+
 bool compares(const OpDef& op) {
   return op.fused_code >= 0 && info(static_cast<ScalarCode>(op.fused_code)).rule == ScalarRule::Compare;
 }
@@ -175,13 +189,19 @@ Result<Value> call_op_row(const Builtin& row, CallContext& ctx, std::span<Value>
   const std::optional<DType> peer = peer_dtype(args);
   InlineVector<Tensor, kMaxInputs> inputs;
   Attrs attrs;
+  Recorder::Generator* generator = nullptr;
+  if (row.op->is_random) {
+    auto found = generator_of(ctx, args);
+    if (!found.ok()) return argument_error(row, args.size() - 1, std::move(found).error());
+    generator = *found;
+    args = args.first(args.size() - 1);
+  }
   for (size_t i = 0; i < args.size(); ++i) {
     const Parameter& p = parameter_at(row.parsed, i);
     const Value& value = args[i].is_empty() ? p.default_value : args[i];
     if (p.kind != ParamKind::Tensor) {
-      if (row.op->is_random && value.is_empty()) {
-        Recorder& recorder = ctx.executor().recorder();
-        attrs.with_int(static_cast<i64>(p.name == "seed" ? recorder.seed() : recorder.draw()));
+      if (generator != nullptr && value.is_empty()) {
+        attrs.with_int(static_cast<i64>(p.name == "seed" ? generator->seed : generator->draw()));
         continue;
       }
       if (auto done = add_attribute(ctx, value, p.kind, attrs); !done.ok())

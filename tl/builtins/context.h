@@ -66,6 +66,8 @@ struct Host {
   std::FILE* in = stdin;               // null in a task
   std::vector<std::string> args = {};  // what args() gives
   Interrupts* interrupts = nullptr;    // null: nobody can interrupt
+  // Its caller goes on when it has been interrupted: what was submitted until then is computed all the same.
+  bool outlives_interrupts = false;
   // Set when a task is to end: nobody will look at what it computes. Null: this is no task.
   const std::atomic<bool>* stop = nullptr;
   // A line typed at a prompt, with editing where there is a terminal; empty at the end of input.

@@ -11,6 +11,7 @@ std::span<const Builtin> counted_natives();
 std::span<const Builtin> io_natives();
 std::span<const Builtin> list_natives();
 std::span<const Builtin> model_natives();
+std::span<const Builtin> random_natives();
 std::span<const Builtin> repeat_natives();
 std::span<const Builtin> runtime_natives();
 std::span<const Builtin> scalar_natives();
@@ -18,6 +19,7 @@ std::span<const Builtin> string_natives();
 std::span<const Builtin> system_natives();
 std::span<const Builtin> task_natives();
 std::span<const Builtin> tensor_natives();
+std::span<const Builtin> vmap_natives();
 
 // The op `name` on plain numbers, as a float; null if it has no such meaning.
 using ScalarFn = f64 (*)(f64 x);

@@ -1,6 +1,7 @@
 #include "tl/builtins/task.h"
 
 #include "tl/builtins/builtins.h"
+#include "tl/builtins/generator.h"
 #include "tl/builtins/kv_cache.h"
 #include "tl/builtins/model.h"
 
@@ -87,6 +88,10 @@ Result<Value> Cloner::new_shell(const Value& value) {
     }
     case ObjectKind::Task:
       return Value(new Task(nullptr));
+    case ObjectKind::Generator: {
+      const Generator& g = value.as<Generator>();
+      return Value(new Generator(g.own, g.is_default));
+    }
     case ObjectKind::NpyWriter:
       break;
   }

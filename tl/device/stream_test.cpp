@@ -13,7 +13,7 @@ namespace {
 
 constexpr auto kRead = Access::Mode::Read, kWrite = Access::Mode::Write;
 
-const OpDef kNothing{.name = "nothing"};
+const OpDef kNothing{.name = "nothing", .batch = Batching("is a test's")};
 
 // A batch of commands that touch these ranges, one list each.
 Batch touching(std::initializer_list<std::initializer_list<Access>> commands) {
@@ -116,9 +116,10 @@ void add_and_negate(KernelCall& call) {
     call.outs[1].mutable_ptr<i64>()[i] = -call.outs[0].ptr<i64>()[i];
   }
 }
-const OpDef kAddOne{.name = "add_one", .reference = {.run = add_one}};
-const OpDef kRefuse{.name = "refuse", .reference = {.run = refuse}};
-const OpDef kAddAndNegate{.name = "add_and_negate", .reference = {.run = add_and_negate}};
+const OpDef kAddOne{.name = "add_one", .batch = Batching("is a test's"), .reference = {.run = add_one}};
+const OpDef kRefuse{.name = "refuse", .batch = Batching("is a test's"), .reference = {.run = refuse}};
+const OpDef kAddAndNegate{
+    .name = "add_and_negate", .batch = Batching("is a test's"), .reference = {.run = add_and_negate}};
 
 class Inline : public testing::Test {
  protected:

@@ -28,6 +28,8 @@ constexpr size_t kMaxPlans = 1024;
 // grow.
 constexpr i64 kMaxQueuedCommands = 8192;
 constexpr i64 kMaxQueuedBytes = i64{4} << 30;
+// Where it is finished after a cancel, whoever comes next waits for it: two decode steps of a model, no more.
+constexpr i64 kMaxQueuedToFinish = 2048;
 constexpr double kPollSeconds = 0.01;  // how often a wait looks whether it is to be cancelled
 
 struct FileCloser {
@@ -59,6 +61,7 @@ struct Executor::Impl {
   std::mt19937_64 shuffle;
   std::unique_ptr<std::FILE, FileCloser> checksums;
   std::function<bool()> cancel_check;
+  OnCancel on_cancel = OnCancel::Drop;
 
   // Batches that were handed over and may not be done.
   struct InFlight {
@@ -124,7 +127,7 @@ struct Executor::Impl {
     ++plan_epoch;
   }
 
-  // Blocks until `ticket`; false when the program is to stop, which cancels everything of this stream.
+  // Blocks until `ticket`, or until the program is to stop.
   Result<void> wait_for(const Executor& e, Ticket ticket) {
     if (stream->reached(ticket)) return {};
     const HostPhase before = enter(HostPhase::Wait);
@@ -137,8 +140,10 @@ struct Executor::Impl {
     const i64 start = now_ns();
     while (!stream->wait(ticket, kPollSeconds)) {
       if (cancel_check && cancel_check()) {
-        stream->cancel();
-        stream->wait(last);
+        if (on_cancel == OnCancel::Drop) {
+          stream->cancel();
+          stream->wait(last);
+        }
         return interrupted_error();
       }
       const double seconds = static_cast<double>(now_ns() - start) * 1e-9;
@@ -173,7 +178,8 @@ struct Executor::Impl {
   // The queue is bounded: waits until there is room.
   Result<void> make_room(const Executor& e) {
     drop_done();
-    while (!in_flight.empty() && (queued_commands > kMaxQueuedCommands || queued_bytes > kMaxQueuedBytes)) {
+    const i64 most = on_cancel == OnCancel::Finish ? kMaxQueuedToFinish : kMaxQueuedCommands;
+    while (!in_flight.empty() && (queued_commands > most || queued_bytes > kMaxQueuedBytes)) {
       TL_TRY_DO(wait_for(e, in_flight.front().ticket));
       drop_done();
     }
@@ -361,8 +367,9 @@ Result<std::unique_ptr<Executor>> Executor::create(Device& device, ExecOptions o
   return e;
 }
 
-void Executor::set_cancel_check(std::function<bool()> check) {
+void Executor::set_cancel_check(std::function<bool()> check, OnCancel then) {
   impl_->cancel_check = std::move(check);
+  impl_->on_cancel = then;
 }
 
 Result<Tensor> Executor::apply(const OpDef& op, std::span<const Tensor> inputs, Attrs attrs, Span origin) {

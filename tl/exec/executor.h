@@ -85,8 +85,11 @@ class Executor {
   // Whether an executor was given up with work that would not end: its device cannot be destroyed either.
   static bool any_stuck();
 
-  // Asked while waiting: true cancels what has been submitted, and the wait fails with Code::Interrupted.
-  void set_cancel_check(std::function<bool()> check);
+  // Asked while waiting: true ends the wait with Code::Interrupted. Submitted work that is not done then
+  // fails the same way (Drop: nobody will want it), or goes on (Finish: what a caller holds stays what it
+  // was).
+  enum class OnCancel : u8 { Drop, Finish };
+  void set_cancel_check(std::function<bool()> check, OnCancel then = OnCancel::Drop);
 
   // Evaluates what `trace` recorded with other inputs, which it takes, and gives its outputs. False, with
   // everything as it was, where it does not fit this call: then record the work anew. Never waits.

@@ -30,6 +30,7 @@ Result<TensorType> infer_same(const InferContext& c) {
 }
 const OpDef kBump{.name = "bump",
                   .infer = infer_same,
+                  .batch = Batching("is a test's"),
                   .reference = {.run = run_bump},
                   .cpu = {.run = run_bump},
                   .donates = true};

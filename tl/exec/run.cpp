@@ -613,7 +613,7 @@ void Run::settle() {
   for (const SnapshotItem& item : s_.items) {
     item.node->state = NodeState::Submitted;
     item.node->recorder->remove(*item.node);
-    if (!item.node->keeps_inputs) item.node->inputs.clear();
+    item.node->drop_inputs();
   }
 }
 

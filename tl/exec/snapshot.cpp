@@ -332,7 +332,7 @@ void fail_node(Node& node, FailurePtr failure) {
   node.state = NodeState::Failed;
   node.failure = std::move(failure);
   if (node.recorder != nullptr) node.recorder->remove(node);
-  node.inputs.clear();
+  node.drop_inputs();
 }
 
 Snapshot take_snapshot(Recorder& recorder, std::span<const Tensor> roots, bool may_overwrite) {
@@ -362,7 +362,7 @@ Snapshot take_snapshot(Recorder& recorder, std::span<const Tensor> roots, bool m
     SnapshotItem& item = s.items.emplace_back();
     item.node = node;
     node_holds.push_back(0);
-    const u32 hold = node->keeps_inputs ? 0 : 1;  // inputs that are kept outlive the evaluation
+    const u32 hold = node->keeps_inputs() ? 0 : 1;  // inputs that are kept outlive the evaluation
     for (const Tensor& input : node->inputs) {
       if (input->state == NodeState::Pending) {
         TL_CHECK(input->recorder == node->recorder, "{} uses a tensor that is pending on another thread",

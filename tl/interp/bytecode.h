@@ -235,7 +235,8 @@ struct Program {
   std::vector<int> initialisers;     // the modules' top-level statements, imports first
   int main = -1;                     // -1: none
   std::vector<NamedProto> tests, benches;
-  bool asks_for_interrupts = false;  // calls interrupted(): the first Ctrl-C is its business
+  std::vector<NamedProto> functions;  // of the file itself, for callers from outside
+  bool asks_for_interrupts = false;   // calls interrupted(): the first Ctrl-C is its business
 };
 
 }  // namespace tl::interp

@@ -366,6 +366,7 @@ void Compiler::declare_module(size_t index) {
       function_protos_[fn] = proto;
       function_trees_[proto] = fn;
       declare(index, fn->name, Symbol::Kind::Function, proto);
+      if (index + 1 == graph_.modules.size()) program_.functions.push_back({fn->name.text, proto});
     } else if (const auto* type = ast::get_if<ast::Struct>(s)) {
       auto info = std::make_unique<StructInfo>();
       info->name = type->name.text;

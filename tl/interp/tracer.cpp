@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 
+#include "tl/builtins/generator.h"
 #include "tl/builtins/model.h"
 
 namespace tl::interp {
@@ -277,9 +278,26 @@ void Tracer::use_place(Place& place, i32 self, const Value& found) {
       break;
     case ObjectKind::Function:
       break;
+    case ObjectKind::Generator:
+      use_generator(place, self, found);
+      break;
     default:
       abort(fmt::format("it is given {}", type_name(found)));
   }
+}
+
+void Tracer::use_generator(Place& place, i32 self, const Value& found) {
+  const bool is_default = found.as<lang::Generator>().is_default;
+  place.use = Place::Use::Generator;
+  place.value = Value(is_default);
+  if (is_default) return;
+  place.number = call_->given;
+  const auto given = [&] {
+    return add_int({.op = TraceInt::Op::Given, .a = static_cast<i32>(call_->given++)});
+  };
+  const i32 seed = given(), position = given();
+  generators_[self] = {seed, position, call_->draws.size()};
+  call_->draws.push_back({self, 0});
 }
 
 void Tracer::use_tensor(Place& place, i32 self, const Value& found) {

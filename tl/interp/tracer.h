@@ -30,10 +30,11 @@ struct Place {
     List,    // must be a list (or tuple), as long if `fixes_length`
     Cell,
     Cache,
-    Int,     // is an int of the trace
-    Tensor,  // is an input of the trace
-    SameAs,  // must be the object or tensor at another place
-    Weight,  // must be the tensor that it was: the trace has it as a constant
+    Int,        // is an int of the trace
+    Generator,  // its seed and position are ints of the trace; of the program's own, nothing
+    Tensor,     // is an input of the trace
+    SameAs,     // must be the object or tensor at another place
+    Weight,     // must be the tensor that it was: the trace has it as a constant
   };
   Kind kind = Kind::Arg;
   Use use = Use::Guard;
@@ -43,8 +44,9 @@ struct Place {
   bool is_literal = false;  // Tensor
   bool is_tuple = false;    // List
   i32 symbol = -1;          // Int
-  u32 number = 0;           // Int: of the given ones; List: its length; SameAs: the place; Cache: its layers
-  i64 sequences = 0;        // Cache
+  // Int, Generator: of the given ones; List: its length; SameAs: the place; Cache: its layers
+  u32 number = 0;
+  i64 sequences = 0;  // Cache
   // Longest: how many more of each sequence, by the number of a given int or by itself.
   struct Count {
     i32 given = -1;
@@ -82,6 +84,12 @@ struct LengthsEffect {
   std::vector<i32> added;
 };
 
+// Draws from a generator of the caller's.
+struct GeneratorEffect {
+  i32 generator = 0;  // place
+  u64 draws = 0;
+};
+
 struct TracedCall {
   Trace trace;
   std::vector<Place> places;
@@ -91,6 +99,7 @@ struct TracedCall {
   i32 result = 0;  // part
   std::vector<CacheEffect> effects;
   std::vector<LengthsEffect> lengths;
+  std::vector<GeneratorEffect> draws;
 };
 
 class Tracer : public RecordObserver, public lang::ValueTracer {
@@ -147,6 +156,7 @@ class Tracer : public RecordObserver, public lang::ValueTracer {
   Value read(Place::Kind kind, i32 parent, u32 index, const Value& found);
   void use_place(Place& place, i32 self, const Value& found);
   void use_tensor(Place& place, i32 self, const Value& found);
+  void use_generator(Place& place, i32 self, const Value& found);
   void read_items(const Value& list);
   SourceRef ref_of(const Tensor& t);
   void hold(const Tensor& t, SourceRef ref);
@@ -157,6 +167,7 @@ class Tracer : public RecordObserver, public lang::ValueTracer {
   bool get_field(const Instr& i, Value* base, const Proto& proto);
   void before_coerce(const Value& v, const TypeSpec& spec);
   void before_op(const Builtin& row, std::span<Value> args);
+  void patch_draw(const Value& generator, i32 at);
   bool cache_length(const Value& cache, Value& result);
   struct CacheLayer;
   CacheLayer* use_layer(const Value& cache, const Value& layer);
@@ -213,6 +224,11 @@ class Tracer : public RecordObserver, public lang::ValueTracer {
   std::vector<Counts> counts_;
   std::vector<TracePatch> patches_;  // of the op that is recorded next
   const OpDef* patched_op_ = nullptr;
+  struct GivenGenerator {
+    i32 seed, position;  // ints
+    size_t effect;
+  };
+  std::unordered_map<i32, GivenGenerator> generators_;  // by place
   std::vector<const lang::Object*> in_result_;
   Span where_;
   bool is_aborted_ = false, is_rare_ = false;

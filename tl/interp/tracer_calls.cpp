@@ -1,6 +1,7 @@
 // What builtins do in a call that is traced, and what the whole of it leaves.
 #include <algorithm>
 
+#include "tl/builtins/generator.h"
 #include "tl/interp/tracer.h"
 #include "tl/ops/einsum/einsum.h"
 #include "tl/ops/ops.h"
@@ -57,6 +58,23 @@ const Native* special(std::string_view name) {
 
 // ---- Builtins ---------------------------------------------------------------------------------------------
 
+// The seed and position of a draw, attributes from `at` on.
+void Tracer::patch_draw(const Value& generator, i32 at) {
+  if (generator.is_empty() || generator.as<lang::Generator>().is_default) {
+    patches_.push_back({TracePatch::kSeed, at, false});
+    patches_.push_back({TracePatch::kPosition, at + 1, false});
+    return;
+  }
+  if (!is_callers(generator)) return;  // made in the call: it draws the same in every one
+  const auto known = generators_.find(place_of(generator));
+  if (is_aborted_) return;
+  GeneratorEffect& effect = call_->draws[known->second.effect];
+  const i32 before = symbol_for(Value(static_cast<i64>(effect.draws++)));
+  patches_.push_back({known->second.seed, at, false});
+  patches_.push_back(
+      {add_int({.op = TraceInt::Op::Add, .a = known->second.position, .b = before}), at + 1, false});
+}
+
 // Which attributes of the op that is recorded next are ints of the trace. Lists become tensors of them.
 void Tracer::before_op(const Builtin& row, std::span<Value> args) {
   patches_.clear();
@@ -64,6 +82,14 @@ void Tracer::before_op(const Builtin& row, std::span<Value> args) {
   const bool of_numbers = args.size() == 1 && row.parsed.params[0].kind == lang::ParamKind::Tensor;
   if (of_numbers) fix(args[0]);
   i32 scalars = 0;
+  // Drawn from a generator, unless the program says which draw (tl/builtins/builtins.cpp).
+  const Value* const generator = row.op->is_random ? &args.back() : nullptr;
+  bool is_drawn = false;
+  if (generator != nullptr) {
+    is_drawn = generator->is(ObjectKind::Generator) ||
+               (args[args.size() - 2].is_empty() && args[args.size() - 3].is_empty());
+    args = args.first(args.size() - (is_drawn ? 3 : 1));
+  }
   for (size_t i = 0; i < args.size(); ++i) {
     const lang::Parameter& p = row.parsed.params[std::min(i, row.parsed.params.size() - 1)];
     Value& v = args[i];
@@ -101,7 +127,8 @@ void Tracer::before_op(const Builtin& row, std::span<Value> args) {
       case lang::ParamKind::String:
         continue;
       case lang::ParamKind::Int:
-        if (row.op->is_random && v.is_empty() && p.default_value.is_empty()) {
+        if (row.op->is_random && v.is_empty() &&
+            p.default_value.is_empty()) {  // only one of the two is given
           patches_.push_back({p.name == "seed" ? TracePatch::kSeed : TracePatch::kPosition, scalars, false});
         } else if (const i32 symbol = symbol_of(v); symbol >= 0) {
           patches_.push_back({symbol, scalars, false});
@@ -123,6 +150,7 @@ void Tracer::before_op(const Builtin& row, std::span<Value> args) {
         ++scalars;
     }
   }
+  if (is_drawn) patch_draw(*generator, scalars);
 }
 
 // The tensors of a cache's layer, before the call changes them, become inputs.

@@ -59,7 +59,9 @@ Vm::Vm(const Program& program, lang::Host& host, TaskPool& tasks, TaskRecord* se
   const ExecOptions& options = host.executor.options();
   replays_ = options.replay && !options.eager && options.checksums_path.empty();
   traces_.resize(program.protos.size());
-  host.executor.set_cancel_check([this] { return wants_attention(); });
+  host.executor.set_cancel_check([this] { return wants_attention(); }, host.outlives_interrupts
+                                                                           ? Executor::OnCancel::Finish
+                                                                           : Executor::OnCancel::Drop);
 }
 
 Vm::~Vm() {
@@ -115,6 +117,18 @@ Result<Value> Vm::run_proto(int index) {
   Value result;
   if (!execute(depth, result)) return error_;
   return result;
+}
+
+Result<Value> Vm::call(const Proto& proto, std::span<const Value> args) {
+  return call_back(Value(new lang::Function(&proto, proto.name)), args);
+}
+
+void Vm::recover() {
+  abandon(0);
+  unwind(0);
+  error_ = {};
+  trace_.clear();
+  ctx_.exit_code.reset();
 }
 
 Result<Value> Vm::call_back(const Value& function, std::span<const Value> args) {

@@ -23,6 +23,10 @@ class Vm {
 
   // Runs one function without arguments to its end.
   Result<Value> run_proto(int proto);
+  // Calls one function from outside.
+  Result<Value> call(const Proto& proto, std::span<const Value> args);
+  // After a failure: no task of it goes on, and the next call starts afresh. Globals stay.
+  void recover();
   // Runs the task that this interpreter is for, and those it did not join. The result shares nothing with
   // this interpreter, and its tensors are submitted.
   Result<Value> run_task();
@@ -74,6 +78,7 @@ class Vm {
   bool find_places(const TracedCall& call, Value* args);
   void tell(const Proto& proto, const TracedCall* traced);
   bool fits_place(const Place& place, const Value& found);
+  bool is_only_one(const Value& found) const;
   Value build(const TracedCall& call, i32 part, std::span<const Tensor> outputs) const;
 
   // vm_tasks.cpp

@@ -1,6 +1,8 @@
 // Calls of functions that were traced (tl/interp/tracer.h), and the tracing of those that were not.
+#include <algorithm>
 #include <bit>
 
+#include "tl/builtins/generator.h"
 #include "tl/exec/observer.h"
 #include "tl/interp/vm.h"
 
@@ -100,6 +102,13 @@ void Vm::tell(const Proto& proto, const TracedCall* traced) {
     observer->traced_again(proto.span, misfit_, "what this used has changed");
 }
 
+// Two caches or generators of a trace must be two: what one gets the other would have.
+bool Vm::is_only_one(const Value& found) const {
+  return std::none_of(found_.begin(), found_.end(), [&](const Value* other) {
+    return other != nullptr && other != &found && other->is_object() && other->object() == found.object();
+  });
+}
+
 // Whether what lies at a place lets the trace stand for this call.
 bool Vm::fits_place(const Place& place, const Value& found) {
   switch (place.use) {
@@ -118,18 +127,20 @@ bool Vm::fits_place(const Place& place, const Value& found) {
           found.as<KVCache>().sequences != place.sequences ||
           !is_same(stored_type(found.as<KVCache>()), place.value))
         return false;
-      // Two caches of the trace must be two: what one gets the other would have.
-      for (const Value* other : found_) {
-        if (other != nullptr && other != &found && other->is(ObjectKind::KVCache) &&
-            other->object() == found.object())
-          return false;
-      }
-      return true;
+      return is_only_one(found);
     }
     case Place::Use::Int:
       if (!found.is_int()) return false;
       given_.push_back(found.as_int());
       return true;
+    case Place::Use::Generator: {
+      const auto* generator = found.get_if<lang::Generator>();
+      if (generator == nullptr || generator->is_default != place.value.as_bool()) return false;
+      if (generator->is_default) return true;
+      given_.push_back(static_cast<i64>(generator->own.seed));
+      given_.push_back(static_cast<i64>(generator->own.position));
+      return is_only_one(found);
+    }
     case Place::Use::Tensor: {
       const auto* tensor = found.get_if<lang::TensorValue>();
       return tensor != nullptr && tensor->is_literal == place.is_literal;
@@ -292,6 +303,8 @@ bool Vm::replay(TracedCall& call, Value* args, Value& out) {
     for (size_t k = 0; k < lengths.size(); ++k)
       lengths[k] += call.trace.int_value(effect.added[effect.added.size() == 1 ? 0 : k]);
   }
+  for (const GeneratorEffect& effect : call.draws)
+    found_[static_cast<size_t>(effect.generator)]->as<lang::Generator>().own.position += effect.draws;
   out = build(call, call.result, outputs);
   return true;
 }

@@ -295,6 +295,7 @@ Type Checker::call_op(const lang::Builtin& row, const std::vector<Operand>& args
       continue;
     }
     if (given && args[i].type.is(Kind::Unit)) return {};
+    if (p.kind == lang::ParamKind::Any) continue;  // a generator says nothing of shapes
     const bool here = add_attribute(p, given ? &args[i].type : nullptr, attrs);
     if (p.name == "shape" && given) shape = &args[i].type;
     if (p.kind == lang::ParamKind::DType) {

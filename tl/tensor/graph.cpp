@@ -76,7 +76,42 @@ i64 KeptConversions::total_bytes() {
 
 Node::~Node() {
   if (recorder != nullptr) recorder->remove(*this);
+  if (keeper != nullptr) {
+    const std::lock_guard lock(keeper->mutex);
+    if (previous != nullptr) previous->next = next;
+    if (next != nullptr) next->previous = previous;
+    if (keeper->first == this) keeper->first = next;
+  }
   delete kept.load(std::memory_order_acquire);
+}
+
+void Node::drop_inputs() {
+  if (!keeps_inputs()) return inputs.clear();
+  TL_DCHECK(recorder == nullptr, "a pending node drops its inputs");
+  const std::lock_guard lock(keeper->mutex);
+  next = keeper->first;
+  if (next != nullptr) next->previous = this;
+  keeper->first = this;
+}
+
+KeepInputs::KeepInputs(Recorder& recorder) : recorder_(recorder), is_outermost_(!recorder.keeps_inputs()) {
+  if (is_outermost_) recorder_.keeper_ = std::make_shared<KeptInputs>();
+}
+
+KeepInputs::~KeepInputs() {
+  if (!is_outermost_) return;
+  const std::shared_ptr<KeptInputs> kept = std::exchange(recorder_.keeper_, nullptr);
+  std::vector<InlineVector<Tensor, kMaxInputs>> dropped;  // nodes that die of it ask for the lock
+  const std::lock_guard lock(kept->mutex);
+  kept->is_over.store(true, std::memory_order_relaxed);
+  for (Node* node = kept->first; node != nullptr;) {
+    Node* const next = node->next;
+    dropped.push_back(std::move(node->inputs));
+    node->inputs.clear();
+    node->previous = node->next = nullptr;
+    node = next;
+  }
+  kept->first = nullptr;
 }
 
 Recorder::~Recorder() {
@@ -101,7 +136,7 @@ Tensor Recorder::add(const OpDef& op, TensorType type, std::span<const Tensor> i
   for (const Tensor& t : inputs) node.inputs.push_back(t);
   node.origin = origin;
   node.sequence = ++sequence_;
-  node.keeps_inputs = keeps_inputs_;
+  node.keeper = keeper_;
   node.recorder = this;
   node.previous = tail_;
   (tail_ != nullptr ? tail_->next : head_) = &node;
@@ -145,6 +180,7 @@ const OpDef op_output = {
     .name = "output",
     .signature = "(x: tensor, which: int) -> tensor",
     .doc = "One of the outputs of an op that has several.",
+    .batch = Batching("is taken with the op that has it"),
     .kind = OpKind::Output,
     .is_internal = true,
 };

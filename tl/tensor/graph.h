@@ -17,6 +17,7 @@ namespace tl {
 class Buffer;   // tl/device/buffer.h
 class Outcome;  // tl/device/outcome.h
 class Recorder;
+struct KeptInputs;
 struct Node;
 
 // A tensor value: immutable, any number of readers, cheap to copy.
@@ -97,11 +98,10 @@ struct Parts {
 struct Node {
   std::atomic<u32> references{0};
   NodeState state = NodeState::Pending;
-  bool is_scalar = false;     // a 0-d constant known to the host: `scalar` holds it, no buffer is needed
-  bool keeps_inputs = false;  // after evaluation too: a gradient may ask for them
-  i32 index = -1;             // scratch of whoever walks pending nodes
-  u32 mark = 0;               // scratch of whoever walks pending nodes
-  TensorType type;            // of the first output, where the op has several
+  bool is_scalar = false;  // a 0-d constant known to the host: `scalar` holds it, no buffer is needed
+  i32 index = -1;          // scratch of whoever walks pending nodes
+  u32 mark = 0;            // scratch of whoever walks pending nodes
+  TensorType type;         // of the first output, where the op has several
   Placement value;
   std::atomic<KeptConversions*> kept{nullptr};
 
@@ -115,11 +115,27 @@ struct Node {
   double scalar = 0;
   i64 scalar_int = 0;
   FailurePtr failure;
-  Recorder* recorder = nullptr;  // while pending
-  Node *previous = nullptr, *next = nullptr;
+  std::shared_ptr<KeptInputs> keeper;         // of the scope it was recorded in (KeepInputs); null: none
+  Recorder* recorder = nullptr;               // while pending
+  Node *previous = nullptr, *next = nullptr;  // of the recorder's list, later of the keeper's
+
+  // After evaluation too: a gradient may ask for them.
+  bool keeps_inputs() const;
+  // It has been evaluated, or cannot be: the inputs go, unless they are kept.
+  void drop_inputs();
 
   ~Node();
 };
+
+// The evaluated nodes of one KeepInputs scope. Nodes may die on any thread.
+struct KeptInputs {
+  std::mutex mutex;
+  std::atomic<bool> is_over{false};
+  Node* first = nullptr;
+};
+inline bool Node::keeps_inputs() const {
+  return keeper != nullptr && !keeper->is_over.load(std::memory_order_relaxed);
+}
 
 // Is told what a thread does with its tensors, while a function is traced (tl/interp/tracer.h).
 class RecordObserver {
@@ -149,9 +165,7 @@ class Recorder {
   Node* first() const { return head_; }
   void remove(Node& node);  // it has been submitted or has failed
 
-  // What is recorded while this is on keeps its inputs after evaluation. Gives what it was.
-  bool keep_inputs(bool on) { return std::exchange(keeps_inputs_, on); }
-  bool keeps_inputs() const { return keeps_inputs_; }
+  bool keeps_inputs() const { return keeper_ != nullptr; }  // inside a KeepInputs scope
 
   // Gives who was there before.
   RecordObserver* set_observer(RecordObserver* observer) { return std::exchange(observer_, observer); }
@@ -160,24 +174,45 @@ class Recorder {
   // The generator of random numbers: a seed and a position, drawn when a node is recorded.
   struct Generator {
     u64 seed = 0, position = 0, substreams = 0;
+
+    u64 draw() { return position++; }
+    // The seed of a stream of its own: a function of this one's seed and how many were asked for before.
+    u64 substream() { return philox_substream(seed, substreams++); }
+    bool operator==(const Generator&) const = default;
   };
-  const Generator& generator() const { return generator_; }
+  Generator& generator() { return generator_; }
   void set_generator(Generator g) { generator_ = g; }
   void seed(u64 seed) { generator_ = {seed, 0, 0}; }
   u64 seed() const { return generator_.seed; }
-  u64 draw() { return generator_.position++; }
-  // The seed of a task's own stream: a function of this stream's seed and how many were asked for before.
-  u64 substream() { return philox_substream(generator_.seed, generator_.substreams++); }
+  u64 draw() { return generator_.draw(); }
+  u64 substream() { return generator_.substream(); }
 
  private:
+  friend class KeepInputs;
   Tensor add(const OpDef& op, TensorType type, std::span<const Tensor> inputs, Attrs attrs, Span origin);
 
   Node *head_ = nullptr, *tail_ = nullptr;
   i64 pending_ = 0;
   u64 sequence_ = 0;
-  bool keeps_inputs_ = false;
+  std::shared_ptr<KeptInputs> keeper_;
   RecordObserver* observer_ = nullptr;
   Generator generator_;
+};
+
+// While one lives, what its recorder records can be asked for its inputs, whatever happens to it: submitted
+// by a wait, a flush or a bound on what is pending, or failed. A node holds its inputs for as long as
+// somebody holds the node and the scope lives; the scope holds no node. Nothing is replayed inside (a replay
+// records no nodes). A scope in another one adds nothing: what is recorded there is kept until the outer one
+// ends. It lives and ends on its recorder's thread.
+class KeepInputs {
+ public:
+  explicit KeepInputs(Recorder& recorder);
+  ~KeepInputs();
+  KeepInputs(const KeepInputs&) = delete;
+
+ private:
+  Recorder& recorder_;
+  bool is_outermost_;
 };
 
 // The pick of one output of an op with several. Its attribute: which.

@@ -4,6 +4,7 @@
 
 #include <span>
 #include <string_view>
+#include <vector>
 
 #include "tl/base/result.h"
 #include "tl/tensor/attrs.h"
@@ -11,8 +12,10 @@
 
 namespace tl {
 
+struct BatchCall;   // tl/tensor/batch.h
 struct KernelCall;  // tl/device/kernel.h
 struct OpDef;
+class Tensor;  // tl/tensor/graph.h
 struct View;
 
 // Tensors one op may take, and give.
@@ -78,6 +81,19 @@ struct Kernel {
   Conversion (*prepare)(int i, std::span<const TensorType> inputs) = nullptr;
 };
 
+// How an op runs on examples: some of its inputs have one more axis in front, the others serve all examples.
+// The rule records ops whose results have that axis, equal to those of one call per example stacked. There is
+// no default: an op whose table row has neither a rule nor a reason does not compile.
+struct Batching {
+  using Rule = Result<std::vector<Tensor>> (*)(const BatchCall&);
+  constexpr Batching(Rule r) : rule(r) {}
+  // None, because: "it ..." as a message says it.
+  constexpr explicit Batching(std::string_view why) : why_not(why) {}
+
+  Rule rule = nullptr;
+  std::string_view why_not;
+};
+
 // What a kernel needs of its inputs' memory; the planner inserts copies where a view does not comply.
 enum class Layout : u8 {
   Any,         // reads through strides (all of a unit's addressing is by strides)
@@ -106,6 +122,7 @@ struct OpDef {
   InferFn infer = nullptr;
   // Ops with several outputs have this instead of `infer`.
   Result<OutputTypes> (*infer_outputs)(const InferContext&) = nullptr;
+  Batching batch;  // the rules that many share: tl/ops/batch/rules.h
   OpKind kind = OpKind::Kernel;
   Layout layout = Layout::Contiguous;
   Kernel reference = {};

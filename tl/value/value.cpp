@@ -107,6 +107,8 @@ static std::string object_type_name(const Value& value) {
       return "NpyWriter";
     case ObjectKind::Task:
       return "Task";
+    case ObjectKind::Generator:
+      return "Generator";
   }
   return "?";
 }

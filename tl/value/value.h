@@ -33,6 +33,7 @@ enum class ObjectKind : u8 {
   KVCache,
   NpyWriter,
   Task,
+  Generator,
 };
 
 struct Object {

@@ -64,7 +64,8 @@ const Kernel kGate{.run = wait_at_gate, .units = one_unit, .unit_cost = very_exp
 const Kernel kNoteThread{.run = note_thread, .units = one_unit};
 const Kernel kNoteThreadOfMuch{.run = note_thread, .unit_cost = very_expensive};
 const Kernel kAddAndNegate{.run = add_and_negate, .unit_cost = expensive};
-const OpDef kOp{.name = "test_op"}, kGateOp{.name = "gate"};
+const OpDef kOp{.name = "test_op", .batch = Batching("is a test's")},
+    kGateOp{.name = "gate", .batch = Batching("is a test's")};
 
 using Data = std::shared_ptr<Buffer>;
 

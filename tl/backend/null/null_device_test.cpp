@@ -11,8 +11,10 @@ namespace {
 void never(KernelCall&) {
   FAIL() << "the null device computed something";
 }
-const OpDef kOp{.name = "op", .reference = {.run = never}, .cpu = {.run = never}};
-const OpDef kOther{.name = "other", .reference = {.run = never}, .cpu = {.run = never}};
+const OpDef kOp{
+    .name = "op", .batch = Batching("is a test's"), .reference = {.run = never}, .cpu = {.run = never}};
+const OpDef kOther{
+    .name = "other", .batch = Batching("is a test's"), .reference = {.run = never}, .cpu = {.run = never}};
 
 class Null : public testing::Test {
  protected:

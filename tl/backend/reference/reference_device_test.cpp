@@ -30,9 +30,15 @@ void never(KernelCall&) {
   FAIL() << "the oracle ran a cpu kernel";
 }
 
-const OpDef kSum{.name = "sum_rows", .reference = {.run = sum_rows, .units = rows}, .cpu = {.run = never}};
-const OpDef kDouble{.name = "double_it", .reference = {.run = double_it}, .cpu = {.run = never}};
-const OpDef kRefuse{.name = "refuse", .reference = {.run = refuse}};
+const OpDef kSum{.name = "sum_rows",
+                 .batch = Batching("is a test's"),
+                 .reference = {.run = sum_rows, .units = rows},
+                 .cpu = {.run = never}};
+const OpDef kDouble{.name = "double_it",
+                    .batch = Batching("is a test's"),
+                    .reference = {.run = double_it},
+                    .cpu = {.run = never}};
+const OpDef kRefuse{.name = "refuse", .batch = Batching("is a test's"), .reference = {.run = refuse}};
 
 Operand operand(double* data, const Dims& dims, const Strides& strides) {
   return {reinterpret_cast<std::byte*>(data), DType::F64, dims, strides, 0};
@@ -85,7 +91,7 @@ TEST_F(Reference, IsTheOracle) {
   EXPECT_EQ(device->info().name, "reference");
   EXPECT_TRUE(device->computes());
   EXPECT_FALSE(device->wants_accesses());
-  const OpDef none{.name = "none", .cpu = {.run = never}};
+  const OpDef none{.name = "none", .batch = Batching("is a test's"), .cpu = {.run = never}};
   EXPECT_EQ(device->kernel(none).run, nullptr);
 }
 

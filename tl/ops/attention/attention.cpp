@@ -5,6 +5,7 @@
 #include <limits>
 #include <vector>
 
+#include "tl/ops/batch/rules.h"
 #include "tl/ops/ops.h"
 
 namespace tl {
@@ -177,6 +178,7 @@ const OpDef op_attention = {
         "not 0.",
     .example = "attention(ones([1, 2, 4]), ones([3, 1, 4]), ones([3, 1, 4]), [2], 0.5)",
     .infer = infer_attention,
+    .batch = batch::attention,
     .layout = Layout::Rows,
     .reference = {.run = ref::attention,
                   .units = ref::attention_units,

@@ -4,6 +4,7 @@
 #include <optional>
 #include <vector>
 
+#include "tl/ops/batch/rules.h"
 #include "tl/ops/elementwise/fused.h"
 #include "tl/ops/linear/linear.h"
 #include "tl/ops/norm/norm.h"
@@ -229,6 +230,7 @@ const OpDef op_masked_attention = {
     .signature = "(program: ints, grouped: int, q: tensor, k: tensor, v: tensor, x: tensor...) -> tensor",
     .doc = "softmax(program(q k, x...)) v per head, as one command.",
     .infer = infer_masked_attention,
+    .batch = batch::kPlanned,
     .layout = Layout::Any,
     .reference = {.run = ref::masked_attention,
                   .units = ref::masked_attention_units,

@@ -2,6 +2,7 @@
 #include <cmath>
 #include <cstring>
 
+#include "tl/ops/batch/rules.h"
 #include "tl/ops/create/create.h"
 
 namespace tl {
@@ -191,6 +192,7 @@ const OpDef op_zeros = {
     .doc = "A tensor of zeros.",
     .example = "zeros([2])  //~ [0.0000 0.0000] shape=[2] float32",
     .infer = infer_filled<0>,
+    .batch = batch::kNoInputs,
     .reference = kFill<run_zeros>,
     .cpu = kFill<run_zeros>,
 };
@@ -201,6 +203,7 @@ const OpDef op_ones = {
     .doc = "A tensor of ones.",
     .example = "ones([2])  //~ [1.0000 1.0000] shape=[2] float32",
     .infer = infer_filled<0>,
+    .batch = batch::kNoInputs,
     .reference = kFill<run_ones>,
     .cpu = kFill<run_ones>,
 };
@@ -211,6 +214,7 @@ const OpDef op_full = {
     .doc = "A tensor of one number.",
     .example = "full([2], 7.0)  //~ [7.0000 7.0000] shape=[2] float32",
     .infer = infer_full,
+    .batch = batch::kNoInputs,
     .reference = kFill<run_full>,
     .cpu = kFill<run_full>,
 };
@@ -221,6 +225,7 @@ const OpDef op_arange = {
     .doc = "start, start + step, … before stop; with one number, 0 up to it. Fractions give float32.",
     .example = "arange(3)  //~ [0 1 2] shape=[3] int64",
     .infer = infer_arange,
+    .batch = batch::kNoInputs,
     .reference = kNumbers<run_arange>,
     .cpu = kNumbers<run_arange>,
 };
@@ -231,6 +236,7 @@ const OpDef op_linspace = {
     .doc = "Evenly spaced numbers from start to stop, both included.",
     .example = "linspace(0.0, 1.0, 3)  //~ [0.0000 0.5000 1.0000] shape=[3] float32",
     .infer = infer_linspace,
+    .batch = batch::kNoInputs,
     .reference = kNumbers<run_linspace>,
     .cpu = kNumbers<run_linspace>,
 };
@@ -241,6 +247,7 @@ const OpDef op_eye = {
     .doc = "The identity matrix.",
     .example = "eye(2)  //~ [[1.0000 0.0000] [0.0000 1.0000]] shape=[2, 2] float32",
     .infer = infer_eye,
+    .batch = batch::kNoInputs,
     .reference = kRows<run_eye>,
     .cpu = kRows<run_eye>,
 };
@@ -251,6 +258,7 @@ const OpDef op_causal_mask = {
     .doc = "1 where column <= row + offset (may be looked at), else 0; square unless cols is given.",
     .example = "causal_mask(2)  //~ [[1.0000 0.0000] [1.0000 1.0000]] shape=[2, 2] float32",
     .infer = infer_causal_mask,
+    .batch = batch::kNoInputs,
     .reference = kRows<run_causal_mask>,
     .cpu = kRows<run_causal_mask>,
     .makes_infinity = always,

@@ -12,7 +12,8 @@ Result<Shape> checked_shape(const std::vector<i64>& dims, DType dtype);
 
 // Block `block` of the draw that the attributes of a random op describe.
 inline PhiloxWords random_block(const Attrs& attrs, i64 block) {
-  return philox(static_cast<u64>(attrs.int_at(1)), static_cast<u64>(attrs.int_at(2)),
+  const int at = attrs.count() - 2;  // seed and position come last
+  return philox(static_cast<u64>(attrs.int_at(at)), static_cast<u64>(attrs.int_at(at + 1)),
                 static_cast<u64>(block));
 }
 

@@ -117,4 +117,31 @@ const OpCases cases_randn = {
     .rejects = {{.name = "ints", .attrs = "shape: [3], dtype: int64", .message = "want a float type"}},
 };
 
+// What Philox gives, worked out apart from it: the same whole numbers on every device.
+const OpCases cases_randint = {
+    .op = op_randint,
+    .accepts =
+        {
+            {.name = "a die",
+             .attrs = "low: 1, high: 7, shape: [5], seed: 1, position: 2",
+             .want = {4, 1, 6, 1, 3}},
+            {.name = "rows, negative",
+             .attrs = "low: -3, high: 4, shape: [2, 3], seed: 5, position: 0",
+             .want = {-3, 3, -2, -3, 1, -2}},
+            {.name = "one number only",
+             .attrs = "low: 9, high: 10, shape: [3], seed: 1, position: 0",
+             .want = {9, 9, 9}},
+            {.name = "as far apart as can be",
+             .attrs = "low: -9223372036854775807, high: 9223372036854775807, shape: [1000]"},
+            {.name = "none", .attrs = "low: 0, high: 3, shape: [0, 2]", .want = {}},
+        },
+    .rejects =
+        {
+            {.name = "nothing between",
+             .attrs = "low: 3, high: 3, shape: [2]",
+             .message = "no whole numbers from 3"},
+            {.name = "negative dim", .attrs = "low: 0, high: 3, shape: [-1]", .message = "-1"},
+        },
+};
+
 }  // namespace tl::cases

@@ -1,5 +1,6 @@
 #include "tl/ops/elementwise/scalar_ops.h"
 
+#include "tl/ops/batch/rules.h"
 #include "tl/ops/elementwise/fused.h"
 
 namespace tl {
@@ -51,6 +52,7 @@ constexpr OpDef make_op(std::string_view signature, std::string_view doc, std::s
       .doc = doc,
       .example = example,
       .infer = [](const InferContext& c) { return infer(c, code); },
+      .batch = batch::elementwise,
       .kind = OpKind::Elementwise,
       .layout = Layout::Any,
       .reference = {.run = [](KernelCall& call) { ref::elementwise(call, code); }},
@@ -124,6 +126,7 @@ const OpDef op_fused = {
     .signature = "(program: ints, x: tensor...) -> tensor",
     .doc = "A chain of element-wise ops as one command.",
     .infer = infer_fused,
+    .batch = batch::kPlanned,
     .layout = Layout::Any,
     .reference = {.run = ref::fused},
     .cpu = {.run = cpu::fused, .unit_cost = fused_cost},

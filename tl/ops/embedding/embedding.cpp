@@ -1,6 +1,7 @@
 #include <cstring>
 
 #include "tl/device/kernel.h"
+#include "tl/ops/batch/rules.h"
 #include "tl/ops/ops.h"
 #include "tl/tensor/quant.h"
 
@@ -66,6 +67,7 @@ const OpDef op_embedding = {
         "4.0000]] "
         "shape=[3, 2] float32",
     .infer = infer_embedding,
+    .batch = batch::leading<1>,
     .layout = Layout::Rows,
     .reference = kEmbedding,
     .cpu = kEmbedding,

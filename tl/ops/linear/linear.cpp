@@ -2,6 +2,7 @@
 
 #include <vector>
 
+#include "tl/ops/batch/rules.h"
 #include "tl/ops/ops.h"
 #include "tl/tensor/quant.h"
 
@@ -111,6 +112,7 @@ const OpDef op_linear = {
     .doc = "Products of the rows of x with the rows of weight, which may be quantised.",
     .example = "linear([1.0, 2.0], [[3.0, 4.0], [5.0, 6.0]])  //~ [11.0000 17.0000] shape=[2] float32",
     .infer = infer_linear,
+    .batch = batch::leading<0>,
     .layout = Layout::Rows,
     .reference = {.run = ref::linear, .units = ref::linear_units, .unit_cost = ref::linear_unit_cost},
     .cpu = {.run = cpu::linear,
@@ -126,6 +128,7 @@ const OpDef op_pack_planes = {
     .signature = "(x: tensor) -> tensor",
     .doc = "Rows as integers of 16 bits and a scale per 32, for products with quantised weights.",
     .infer = infer_pack_planes,
+    .batch = batch::kPlanned,
     .layout = Layout::Rows,
     .cpu = {.run = cpu::pack_planes,
             .units = [](const KernelCall& call) { return row_count(call.in[0]); },

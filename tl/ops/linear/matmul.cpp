@@ -1,3 +1,4 @@
+#include "tl/ops/batch/rules.h"
 #include "tl/ops/linear/linear.h"
 #include "tl/ops/ops.h"
 #include "tl/tensor/quant.h"
@@ -106,6 +107,7 @@ const OpDef op_matmul = {
     .doc = "Matrix product; leading axes are batches and broadcast, a 1-D operand is a row or a column.",
     .example = "matmul([[1.0, 2.0], [3.0, 4.0]], [1.0, 1.0])  //~ [3.0000 7.0000] shape=[2] float32",
     .infer = infer_matmul,
+    .batch = batch::matmul,
     .layout = Layout::Any,
     .reference = {.run = ref::matmul,
                   .unit_cost =

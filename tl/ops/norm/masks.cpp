@@ -2,6 +2,7 @@
 
 #include <limits>
 
+#include "tl/ops/batch/rules.h"
 #include "tl/ops/ops.h"
 #include "tl/ops/reduce/strided_index.h"
 
@@ -88,6 +89,7 @@ const OpDef op_apply_attention_mask = {
     .doc = "Scores where the mask is not 0, else -inf, so that softmax gives exactly 0 there.",
     .example = "apply_attention_mask([1.0, 2.0], [1.0, 0.0])  //~ [1.0000 -inf] shape=[2] float32",
     .infer = infer_apply,
+    .batch = batch::onto_first,
     .layout = Layout::Any,
     .reference = {ref::apply_attention_mask, mask_rows, mask_row_cost},
     .cpu = {cpu::apply_attention_mask, mask_rows, mask_row_cost},
@@ -101,6 +103,7 @@ const OpDef op_padding_mask = {
     .doc = "For each length a row of that many ones, then zeros.",
     .example = "padding_mask([1, 2], 2)  //~ [[1.0000 0.0000] [1.0000 1.0000]] shape=[2, 2] float32",
     .infer = infer_padding,
+    .batch = batch::leading<0>,
     .layout = Layout::Any,
     .reference = {ref::padding_mask, mask_rows, mask_row_cost},
     .cpu = {ref::padding_mask, mask_rows, mask_row_cost},
@@ -113,6 +116,7 @@ const OpDef op_combine_masks = {
     .doc = "1 where neither mask is 0.",
     .example = "combine_masks([1.0, 1.0], [1.0, 0.0])  //~ [1.0000 0.0000] shape=[2] float32",
     .infer = infer_combine,
+    .batch = batch::elementwise,
     .layout = Layout::Any,
     .reference = {ref::combine_masks},
     .cpu = {ref::combine_masks},

@@ -4,6 +4,7 @@
 #include <limits>
 #include <vector>
 
+#include "tl/ops/batch/rules.h"
 #include "tl/ops/ops.h"
 #include "tl/ops/reduce/strided_index.h"
 
@@ -161,6 +162,7 @@ const OpDef op_softmax = {
         "nothing else.",
     .example = "softmax([0.0, 0.0])  //~ [0.5000 0.5000] shape=[2] float32",
     .infer = infer_axis,
+    .batch = batch::along_axis,
     .layout = Layout::Any,
     .reference = {ref::softmax, axis_units, axis_unit_cost},
     .cpu = {cpu::softmax, axis_units, axis_unit_cost},
@@ -173,6 +175,7 @@ const OpDef op_log_softmax = {
     .doc = "The logarithm of softmax, without its underflow.",
     .example = "log_softmax([0.0, 0.0])  //~ [-0.6931 -0.6931] shape=[2] float32",
     .infer = infer_axis,
+    .batch = batch::along_axis,
     .layout = Layout::Any,
     .reference = {ref::log_softmax, axis_units, axis_unit_cost},
     .cpu = {cpu::log_softmax, axis_units, axis_unit_cost},
@@ -186,6 +189,7 @@ const OpDef op_rms_norm = {
     .doc = "Scales each row to unit root-mean-square, then by weight.",
     .example = "rms_norm([[3.0, 4.0]], [1.0, 1.0])  //~ [[0.8485 1.1314]] shape=[1, 2] float32",
     .infer = infer_rows,
+    .batch = batch::leading<0>,
     .layout = Layout::Rows,
     .reference = {ref::rms_norm, norm_units, norm_unit_cost},
     .cpu = {cpu::rms_norm, norm_units, norm_unit_cost},
@@ -199,6 +203,7 @@ const OpDef op_layer_norm = {
     .doc = "Shifts and scales each row to mean 0 and variance 1.",
     .example = "layer_norm([1.0, 3.0], eps: 0.0)  //~ [-1.0000 1.0000] shape=[2] float32",
     .infer = infer_rows,
+    .batch = batch::leading<0>,
     .layout = Layout::Rows,
     .reference = {ref::layer_norm, norm_units, norm_unit_cost},
     .cpu = {cpu::layer_norm, norm_units, norm_unit_cost},
@@ -213,6 +218,7 @@ const OpDef op_layer_norm_affine = {
         "layer_norm_affine([1.0, 3.0], [2.0, 2.0], [1.0, 1.0], eps: 0.0)  //~ [-1.0000 3.0000] shape=[2] "
         "float32",
     .infer = infer_rows,
+    .batch = batch::leading<0>,
     .layout = Layout::Rows,
     .reference = {ref::layer_norm_affine, norm_units, norm_unit_cost},
     .cpu = {cpu::layer_norm_affine, norm_units, norm_unit_cost},
@@ -225,6 +231,7 @@ const OpDef op_l2_normalize = {
     .doc = "Divides by the Euclidean length along an axis, or by eps where that is smaller.",
     .example = "l2_normalize([3.0, 4.0])  //~ [0.6000 0.8000] shape=[2] float32",
     .infer = infer_axis,
+    .batch = batch::along_axis,
     .layout = Layout::Any,
     .reference = {ref::l2_normalize, axis_units, axis_unit_cost},
     .cpu = {cpu::l2_normalize, axis_units, axis_unit_cost},

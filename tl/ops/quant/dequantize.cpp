@@ -1,4 +1,5 @@
 // dequantize: GGUF blocks to float32, row by row. The planner puts it before ops that cannot read blocks.
+#include "tl/ops/batch/rules.h"
 #include "tl/ops/ops.h"
 #include "tl/tensor/quant.h"
 
@@ -22,10 +23,12 @@ double unit_cost(const KernelCall& call) {
 }
 
 void run(KernelCall& call) {
-  const i64 cols = call.out.cols(), bytes = row_bytes(call.in[0].dtype, cols);
+  const Operand& x = call.in[0];
+  const i64 cols = call.out.cols();
   for (i64 row = call.begin; row < call.end; ++row) {
-    dequantize_row(call.in[0].dtype, call.in[0].ptr<u8>() + row * bytes,
-                   call.out.mutable_ptr<float>() + row * cols, cols);
+    const i64 at = cols == 0 ? 0 : strided_offset(row * cols, x.dims, x.strides);  // rows lie anywhere, whole
+    dequantize_row(x.dtype, x.ptr<u8>() + row_bytes(x.dtype, at), call.out.mutable_ptr<float>() + row * cols,
+                   cols);
   }
 }
 
@@ -39,7 +42,8 @@ const OpDef op_dequantize = {
     .doc = "Expands a quantised tensor to float32.",
     .example = "dequantize(model.token_embd.weight)",
     .infer = infer,
-    .layout = Layout::Contiguous,
+    .batch = batch::leading<0>,
+    .layout = Layout::Rows,
     .reference = kKernel,
     .cpu = kKernel,
     .quantised_inputs = 1,

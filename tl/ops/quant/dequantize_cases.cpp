@@ -13,6 +13,8 @@ static std::vector<OpCase> one_row_per_type() {
     rows.push_back({.name = fmt::format("{}, one block", name_of(dtype)),
                     .in = {quantised(dtype, {info(dtype).block_elements})}});
   }
+  rows.push_back({.name = "some rows", .in = {quantised(DType::Q8_0, {1200, 64}).every_row(2)}});
+  rows.push_back({.name = "the same row", .in = {quantised(DType::Q4_0, {1, 64}).broadcast_to({3, 2, 64})}});
   rows.push_back({.name = "no rows", .in = {quantised(DType::Q4_K, {0, 256})}});
   return rows;
 }

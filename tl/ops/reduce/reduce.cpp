@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 
+#include "tl/ops/batch/rules.h"
 #include "tl/ops/ops.h"
 
 namespace tl {
@@ -305,6 +306,7 @@ static Cost reduce_cost(const KernelCall& call) {
       .doc = doc_,                                              \
       .example = example_,                                      \
       .infer = infer_,                                          \
+      .batch = batch::along_axes,                               \
       .layout = Layout::Any,                                    \
       .reference = {ref::name_, nullptr, reduce_unit_cost},     \
       .cpu = {cpu::name_, nullptr, reduce_unit_cost},           \
@@ -351,6 +353,7 @@ const OpDef op_cumsum = {
     .doc = "Running sum along an axis; whole numbers give an int64.",
     .example = "cumsum([1.0, 2.0, 3.0])  //~ [1.0000 3.0000 6.0000] shape=[3] float32",
     .infer = infer_cumsum,
+    .batch = batch::along_axis,
     .layout = Layout::Any,
     .reference = {ref::cumsum, cumsum_units, cumsum_unit_cost},
     .cpu = {cpu::cumsum, cumsum_units, cumsum_unit_cost},

@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "tl/ops/batch/rules.h"
 #include "tl/ops/ops.h"
 #include "tl/ops/reduce/strided_index.h"
 
@@ -244,6 +245,7 @@ const OpDef op_rope = {
         "rope([[[1.0, 0.0]], [[1.0, 0.0]]], 0)  //~ [[[1.0000 0.0000]] [[0.5403 0.8415]]] shape=[2, 1, 2] "
         "float32",
     .infer = infer_rope,
+    .batch = batch::rope,
     .layout = Layout::Rows,
     .reference = {ref::rope, rope_units, rope_unit_cost},
     .cpu = {cpu::rope, rope_units, rope_unit_cost},
@@ -257,6 +259,7 @@ const OpDef op_rope_with_factors = {
     .doc = "rope with the frequency of each pair divided by its factor, as Llama 3.1 stores them.",
     .example = "rope_with_factors([[[1.0, 0.0]]], 2, [2.0])  //~ [[[0.5403 0.8415]]] shape=[1, 1, 2] float32",
     .infer = infer_rope,
+    .batch = batch::rope,
     .layout = Layout::Rows,
     .reference = {ref::rope, rope_units, rope_unit_cost},
     .cpu = {cpu::rope, rope_units, rope_unit_cost},
@@ -272,6 +275,7 @@ const OpDef op_rope_tables = {
         "rope_tables([[[1.0, 0.0]]], [[0.0, 0.0]], [[1.0, 1.0]])  //~ [[[0.0000 1.0000]]] shape=[1, 1, 2] "
         "float32",
     .infer = infer_rope_tables,
+    .batch = batch::leading<0>,
     .layout = Layout::Rows,
     .reference = {ref::rope_tables, rope_units, rope_unit_cost},
     .cpu = {cpu::rope_tables, rope_units, rope_unit_cost},
@@ -283,6 +287,7 @@ const OpDef op_precompute_rope_cos = {
     .doc = "Cosines of rope's angles, [length, dims], each pair's number twice.",
     .example = "precompute_rope_cos(2, 2)  //~ [[1.0000 1.0000] [0.5403 0.5403]] shape=[2, 2] float32",
     .infer = infer_table,
+    .batch = batch::kNoInputs,
     .reference = {ref::precompute_rope_cos, nullptr, table_cost},
     .cpu = {ref::precompute_rope_cos, nullptr, table_cost},
 };
@@ -293,6 +298,7 @@ const OpDef op_precompute_rope_sin = {
     .doc = "Sines of rope's angles, [length, dims], each pair's number twice.",
     .example = "precompute_rope_sin(2, 2)  //~ [[0.0000 0.0000] [0.8415 0.8415]] shape=[2, 2] float32",
     .infer = infer_table,
+    .batch = batch::kNoInputs,
     .reference = {ref::precompute_rope_sin, nullptr, table_cost},
     .cpu = {ref::precompute_rope_sin, nullptr, table_cost},
 };
@@ -303,6 +309,7 @@ const OpDef op_positional_encoding = {
     .doc = "[length, dims] of sin(p / 10000^(i/dims)) in even columns i and the cosine in odd ones.",
     .example = "positional_encoding(1, 2)  //~ [[0.0000 1.0000]] shape=[1, 2] float32",
     .infer = infer_encoding,
+    .batch = batch::kNoInputs,
     .reference = {ref::positional_encoding, nullptr, table_cost},
     .cpu = {ref::positional_encoding, nullptr, table_cost},
 };

@@ -1,6 +1,7 @@
 #include "tl/ops/sample/sample.h"
 
 #include "tl/base/philox.h"
+#include "tl/ops/batch/rules.h"
 #include "tl/ops/ops.h"
 #include "tl/ops/reduce/strided_index.h"
 
@@ -120,6 +121,7 @@ const OpDef op_repetition_penalty = {
     .example =
         "repetition_penalty([2.0, -1.0, 3.0], [0, 1, 1], 2.0)  //~ [1.0000 -2.0000 3.0000] shape=[3] float32",
     .infer = infer_repetition,
+    .batch = batch::onto_first,
     .layout = Layout::Rows,
     .reference = {ref::repetition_penalty, row_units, row_cost},
     .cpu = {cpu::repetition_penalty, row_units, row_cost},
@@ -133,6 +135,7 @@ const OpDef op_frequency_penalty = {
         "frequency_penalty([2.0, 2.0, 2.0], [0, 1, 1], 0.5, 0.25)  //~ [1.2500 0.7500 2.0000] shape=[3] "
         "float32",
     .infer = infer_penalty,
+    .batch = batch::onto_first,
     .layout = Layout::Rows,
     .reference = {ref::frequency_penalty, row_units, row_cost},
     .cpu = {cpu::frequency_penalty, row_units, row_cost},
@@ -145,6 +148,7 @@ const OpDef op_top_k = {
     .doc = "Keeps the k largest of each row (0: all); the others become -inf.",
     .example = "top_k([1.0, 3.0, 2.0], 2)  //~ [-inf 3.0000 2.0000] shape=[3] float32",
     .infer = infer_top_k,
+    .batch = batch::leading<0>,
     .layout = Layout::Rows,
     .reference = {ref::top_k, row_units, sorting_cost},
     .cpu = {cpu::top_k, row_units, sorting_cost},
@@ -160,6 +164,7 @@ const OpDef op_top_p = {
         "Keeps the most likely tokens of each row that together have probability p; the others become -inf.",
     .example = "top_p([1.0, 3.0, 2.0], 0.8)  //~ [-inf 3.0000 2.0000] shape=[3] float32",
     .infer = infer_share,
+    .batch = batch::leading<0>,
     .layout = Layout::Rows,
     .reference = {ref::top_p, row_units, sorting_cost},
     .cpu = {cpu::top_p, row_units, sorting_cost},
@@ -172,6 +177,7 @@ const OpDef op_min_p = {
     .doc = "Keeps tokens at least p times as likely as the most likely one; the others become -inf.",
     .example = "min_p([1.0, 3.0, 2.0], 0.2)  //~ [-inf 3.0000 2.0000] shape=[3] float32",
     .infer = infer_share,
+    .batch = batch::leading<0>,
     .layout = Layout::Rows,
     .reference = {ref::min_p, row_units, row_cost},
     .cpu = {cpu::min_p, row_units, row_cost},
@@ -188,6 +194,7 @@ const OpDef op_typical_p = {
         "become -inf.",
     .example = "typical_p([0.0, 0.0, -9.0], 0.5)  //~ [0.0000 0.0000 -inf] shape=[3] float32",
     .infer = infer_share,
+    .batch = batch::leading<0>,
     .layout = Layout::Rows,
     .reference = {ref::typical_p, row_units, sorting_cost},
     .cpu = {cpu::typical_p, row_units, sorting_cost},
@@ -200,6 +207,7 @@ const OpDef op_temperature = {
     .doc = "Divides by the temperature; 0 keeps the largest of each row alone, the others become -inf.",
     .example = "temperature([1.0, 3.0], 0.5)  //~ [2.0000 6.0000] shape=[2] float32",
     .infer = infer_temperature,
+    .batch = batch::leading<0>,
     .layout = Layout::Rows,
     .reference = {ref::temperature, row_units, row_cost},
     .cpu = {cpu::temperature, row_units, row_cost},
@@ -218,6 +226,7 @@ const OpDef op_sample = {
         "draw.",
     .example = "sample([1.0, 3.0, 2.0], temperature: 0.0)  //~ 1",
     .infer = infer_sample,
+    .batch = batch::one_by_one,
     .layout = Layout::Rows,
     .reference = {ref::sample, row_units, sorting_cost},
     .cpu = {cpu::sample, row_units, sorting_cost},
@@ -230,6 +239,7 @@ const OpDef op_sample_probs = {
     .doc = "One index per row, drawn by weights of 0 or more that need not sum to 1.",
     .example = "sample_probs([0.0, 1.0, 0.0])  //~ 1",
     .infer = infer_draw,
+    .batch = batch::one_by_one,
     .layout = Layout::Rows,
     .reference = {ref::sample_probs, row_units, row_cost},
     .cpu = {cpu::sample_probs, row_units, row_cost},

@@ -5,6 +5,7 @@
 #include <numeric>
 #include <vector>
 
+#include "tl/ops/batch/rules.h"
 #include "tl/ops/ops.h"
 #include "tl/ops/reduce/strided_index.h"
 
@@ -114,6 +115,7 @@ const OpDef op_sort = {
     .doc = "Sorts along an axis; NaN comes last in both directions.",
     .example = "sort([3.0, 1.0, 2.0])  //~ [1.0000 2.0000 3.0000] shape=[3] float32",
     .infer = infer_sort,
+    .batch = batch::along_axis,
     .layout = Layout::Any,
     .reference = {ref::sort, sort_units, sort_unit_cost},
     .cpu = {cpu::sort, sort_units, sort_unit_cost},
@@ -125,6 +127,7 @@ const OpDef op_argsort = {
     .doc = "Where the elements of the sorted tensor come from, as int64; equals keep their order.",
     .example = "argsort([3.0, 1.0, 2.0])  //~ [1 2 0] shape=[3] int64",
     .infer = infer_argsort,
+    .batch = batch::along_axis,
     .layout = Layout::Any,
     .reference = {ref::argsort, sort_units, sort_unit_cost},
     .cpu = {cpu::argsort, sort_units, sort_unit_cost},
@@ -136,6 +139,7 @@ const OpDef op_topk = {
     .doc = "The k largest of each row in falling order, and where they are; the first of equals comes first.",
     .example = "topk([3.0, 1.0, 2.0], 2)[1]  //~ [0 2] shape=[2] int64",
     .infer_outputs = infer_topk,
+    .batch = batch::leading<0>,
     .layout = Layout::Any,
     .reference = {ref::topk, topk_units, topk_unit_cost},
     .cpu = {cpu::topk, topk_units, topk_unit_cost},

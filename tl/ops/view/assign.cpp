@@ -2,6 +2,7 @@
 // (OpDef::donates): what is written is then what changes, and nothing else is touched.
 #include <cstring>
 
+#include "tl/ops/batch/rules.h"
 #include "tl/ops/ops.h"
 #include "tl/ops/view/copy.h"
 #include "tl/ops/view/window.h"
@@ -205,6 +206,7 @@ const OpDef op_set_item = {
     .doc = "What x[i, a:b:c] = value records: x with that part replaced.",
     .example = "set_item([1.0, 2.0, 3.0], 9.0, [1, 2, 1, 0])  //~ [1.0000 9.0000 9.0000] shape=[3] float32",
     .infer = infer_set_item,
+    .batch = batch::set_item,
     .layout = Layout::Any,
     .reference = kSetItem,
     .cpu = kSetItem,
@@ -218,6 +220,7 @@ const OpDef op_index_put = {
     .doc = "x with the named places along an axis replaced; of a place named twice the last value stays.",
     .example = "index_put([1.0, 2.0, 3.0], 0, [2, 0], 9.0)  //~ [9.0000 2.0000 9.0000] shape=[3] float32",
     .infer = infer_index_put,
+    .batch = batch::index_put,
     .layout = Layout::Any,
     .reference = kIndexPut,
     .cpu = kIndexPut,

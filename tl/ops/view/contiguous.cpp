@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "tl/device/kernel.h"
+#include "tl/ops/batch/rules.h"
 #include "tl/ops/ops.h"
 #include "tl/ops/view/copy.h"
 
@@ -106,6 +107,7 @@ const OpDef op_contiguous = {
     .doc = "A copy in row order.",
     .example = "contiguous(transpose([[1.0, 2.0]]))  //~ [[1.0000] [2.0000]] shape=[2, 1] float32",
     .infer = infer_same,
+    .batch = batch::leading<0>,
     .layout = Layout::Any,
     .reference = kContiguous,
     .cpu = kContiguous,
@@ -124,6 +126,7 @@ const OpDef op_append_rows = {
     .doc = "x with rows added at the end of axis 0; in place where nobody has appended to x before.",
     .example = "append_rows([[1.0]], [[2.0]])  //~ [[1.0000] [2.0000]] shape=[2, 1] float32",
     .infer = infer_append,
+    .batch = batch::append_rows,
     .kind = OpKind::Append,
     .layout = Layout::Contiguous,
     .reference = kAppend,

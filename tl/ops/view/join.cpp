@@ -1,5 +1,6 @@
 // concat, index_select and gather: copies that pick where elements come from. Units are rows of the last
 // axis.
+#include "tl/ops/batch/rules.h"
 #include "tl/ops/ops.h"
 #include "tl/ops/view/copy.h"
 
@@ -199,6 +200,7 @@ const OpDef op_concat = {
     .doc = "Tensors one after the other along an axis, in the wider of their types.",
     .example = "concat([1.0], [2.0, 3.0])  //~ [1.0000 2.0000 3.0000] shape=[3] float32",
     .infer = infer_concat,
+    .batch = batch::joint_axis,
     .layout = Layout::Any,
     .reference = kRows<run_concat>,
     .cpu = kRows<run_concat>,
@@ -215,6 +217,7 @@ const OpDef op_index_select = {
     .doc = "The named places along one axis; negative ones count from the end.",
     .example = "index_select([1.0, 2.0, 3.0], 0, [2, 0])  //~ [3.0000 1.0000] shape=[2] float32",
     .infer = infer_index_select,
+    .batch = batch::along_axis,
     .layout = Layout::Any,
     .reference = kRows<run_index_select>,
     .cpu = kRows<run_index_select>,
@@ -228,6 +231,7 @@ const OpDef op_gather = {
     .example =
         "gather([[1.0, 2.0], [3.0, 4.0]], 1, [[1], [0]])  //~ [[2.0000] [3.0000]] shape=[2, 1] float32",
     .infer = infer_gather,
+    .batch = batch::joint_axis,
     .layout = Layout::Any,
     .reference = kRows<run_gather>,
     .cpu = kRows<run_gather>,

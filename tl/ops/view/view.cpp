@@ -1,6 +1,7 @@
 // Ops that only look at memory another way: shapes, strides and an offset change, nothing moves.
 #include <algorithm>
 
+#include "tl/ops/batch/rules.h"
 #include "tl/ops/ops.h"
 #include "tl/ops/view/window.h"
 
@@ -224,6 +225,7 @@ const OpDef op_reshape = {
     .doc = "The same elements in another shape; one dim may be -1.",
     .example = "shape(reshape(arange(6), [2, -1]))  //~ [2, 3]",
     .infer = infer_reshape,
+    .batch = batch::reshaped,
     .kind = OpKind::View,
     .view = view_reshape,
 };
@@ -234,6 +236,7 @@ const OpDef op_flatten = {
     .doc = "All elements in one axis, in row order.",
     .example = "shape(flatten(zeros([2, 3])))  //~ [6]",
     .infer = infer_flatten,
+    .batch = batch::reshaped,
     .kind = OpKind::View,
     .view = view_reshape,
 };
@@ -244,6 +247,7 @@ const OpDef op_transpose = {
     .doc = "Swaps two axes, the last two if none are named.",
     .example = "shape(transpose(zeros([2, 3])))  //~ [3, 2]",
     .infer = infer_transpose,
+    .batch = batch::transpose,
     .kind = OpKind::View,
     .view = view_transpose,
 };
@@ -254,6 +258,7 @@ const OpDef op_permute = {
     .doc = "Axis i of the result is axis axes[i] of x.",
     .example = "shape(permute(zeros([2, 3, 4]), [2, 0, 1]))  //~ [4, 2, 3]",
     .infer = infer_permute,
+    .batch = batch::permute,
     .kind = OpKind::View,
     .view = view_permute,
 };
@@ -264,6 +269,7 @@ const OpDef op_squeeze = {
     .doc = "Drops axes of 1: the named ones, or all.",
     .example = "shape(squeeze(zeros([1, 3, 1])))  //~ [3]",
     .infer = infer_squeeze,
+    .batch = batch::reshaped,
     .kind = OpKind::View,
     .view = view_reshape,
 };
@@ -274,6 +280,7 @@ const OpDef op_unsqueeze = {
     .doc = "Puts an axis of 1 in front of the named one.",
     .example = "shape(unsqueeze(zeros([3]), 0))  //~ [1, 3]",
     .infer = infer_unsqueeze,
+    .batch = batch::reshaped,
     .kind = OpKind::View,
     .view = view_reshape,
 };
@@ -285,6 +292,7 @@ const OpDef op_broadcast_to = {
     .example =
         "broadcast_to([[1.0], [2.0]], [2, 2])  //~ [[1.0000 1.0000] [2.0000 2.0000]] shape=[2, 2] float32",
     .infer = infer_broadcast_to,
+    .batch = batch::broadcast_to,
     .kind = OpKind::View,
     .view = view_broadcast_to,
 };
@@ -295,6 +303,7 @@ const OpDef op_index = {
     .doc = "What x[i, a:b:c] records: start, count, step and 1 if the axis goes, for every axis.",
     .example = "index([1.0, 2.0, 3.0], [1, 2, 1, 0])  //~ [2.0000 3.0000] shape=[2] float32",
     .infer = infer_index,
+    .batch = batch::index,
     .kind = OpKind::View,
     .view = view_index,
     .is_internal = true,

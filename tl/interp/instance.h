@@ -1,0 +1,35 @@
+// A program that stays: its top-level statements run once, then its functions can be called from C++, again
+// and again, with its globals as the calls before left them.
+#pragma once
+
+#include "tl/interp/interp.h"
+#include "tl/interp/tasks.h"
+#include "tl/interp/vm.h"
+
+namespace tl::interp {
+
+// Of one thread. Program and host outlive it.
+class Instance {
+ public:
+  Instance(const Program& program, lang::Host& host);
+
+  // The top-level statements, imports first; not `main`.
+  Result<void> start();
+  // Calls a function of the file. A call that fails ends with all its tasks; a call that was interrupted has
+  // drawn nothing from the program's generator. What it changed in objects before stays changed.
+  Result<Value> call(std::string_view function, std::span<const Value> args = {});
+  // Of the call that failed last, innermost first.
+  const std::vector<TraceEntry>& trace() const { return trace_; }
+
+ private:
+  template <typename Run>
+  Result<Value> whole(Run run);
+
+  const Program& program_;
+  lang::Host& host_;
+  TaskPool tasks_;
+  Vm vm_;
+  std::vector<TraceEntry> trace_;
+};
+
+}  // namespace tl::interp

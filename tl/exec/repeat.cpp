@@ -12,10 +12,10 @@ RoundRecorder::RoundRecorder(Executor& executor, Span origin)
     : executor_(executor),
       origin_(origin),
       observer_before_(executor.recorder().set_observer(nullptr)),
-      kept_inputs_(executor.recorder().keep_inputs(true)) {}
+      kept_inputs_(std::in_place, executor.recorder()) {}
 
 RoundRecorder::~RoundRecorder() {
-  executor_.recorder().keep_inputs(kept_inputs_);
+  kept_inputs_.reset();
   executor_.recorder().set_observer(observer_before_);
 }
 
@@ -123,7 +123,6 @@ Result<std::unique_ptr<Trace>> RoundRecorder::finish(std::vector<Tensor> next, T
   }
   next.push_back(std::move(count));
   executor_.recorder().set_observer(nullptr);
-  executor_.recorder().keep_inputs(kept_inputs_);
   TL_TRY_DO(submit_leaves(next));
   auto trace = std::make_unique<Trace>();
   for (const Tensor& t : stand_ins_) refs_.emplace(t.node(), trace->add_input(t));

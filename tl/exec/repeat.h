@@ -3,6 +3,7 @@
 // once, and its stream runs it again without the host (Batch::rounds).
 #pragma once
 
+#include <optional>
 #include <unordered_map>
 
 #include "tl/exec/executor.h"
@@ -43,7 +44,7 @@ class RoundRecorder : public RecordObserver {
   bool has_looked_ = false;
   std::string_view random_op_;
   RecordObserver* observer_before_ = nullptr;
-  bool kept_inputs_ = false;
+  std::optional<KeepInputs> kept_inputs_;
 };
 
 // How a round ends: what it has made of the state goes to where the state lies, and then the count is told.

@@ -6,15 +6,9 @@
 #include <array>
 
 #include "tl/base/narrow.h"
-#include "tl/device/memory_pool.h"
 
 namespace tl {
 namespace {
-
-i64 element_bytes(DType dtype, i64 elements) {
-  const DTypeInfo& i = info(dtype);
-  return elements / i.block_elements * i.block_bytes;
-}
 
 // Bits of a host-known number in a tensor's own dtype, as kernels read it.
 u64 constant_bits(const Node& node) {
@@ -25,20 +19,6 @@ u64 constant_bits(const Node& node) {
     store_from_int(node.type.dtype, &bits, 0, node.scalar_int);
   }
   return bits;
-}
-
-// The smallest byte range that holds every element the strides can reach.
-Access read_access(const Buffer& buffer, const Operand& o, i64 offset) {
-  if (o.numel() == 0) return {buffer.id(), offset, 0, Access::Mode::Read};
-  i64 low = 0, high = 0;
-  for (int i = 0; i < o.rank(); ++i) {
-    const i64 reach = (o.dims[i] - 1) * o.strides[i];
-    (reach < 0 ? low : high) += reach;
-  }
-  const i64 block = info(o.dtype).block_elements;
-  const i64 count = (high - low) / block * block + block;
-  return {buffer.id(), offset + element_bytes(o.dtype, low), element_bytes(o.dtype, count),
-          Access::Mode::Read};
 }
 
 // Conversions of small tensors cost less than remembering them.
@@ -95,7 +75,7 @@ const Shape& Run::output_shape(const Step& step, int k) const {
 }
 
 i64 Run::output_bytes(const Step& step, int k) const {
-  return element_bytes(step.outputs[k].dtype, numel(output_shape(step, k)));
+  return row_bytes(step.outputs[k].dtype, numel(output_shape(step, k)));
 }
 
 const std::shared_ptr<Buffer>& Run::buffer_of(SourceRef base) const {
@@ -248,7 +228,7 @@ Result<void> Run::allocate_output(size_t index, int k) {
     i64 room = 2 * item.most_bytes;
     if (item.forks) {
       Buffer& from = *buffer_of(s_.base_of(item.inputs[0]));
-      const i64 kept = element_bytes(step.outputs[k].dtype, numel(s_.view_of(item.inputs[0]).shape));
+      const i64 kept = row_bytes(step.outputs[k].dtype, numel(s_.view_of(item.inputs[0]).shape));
       room = std::max(room, from.bytes());
       TL_TRY(to, device_.fork(from, kept, room, label));
     } else {
@@ -423,7 +403,7 @@ void Run::set_input(Operand& o, OperandSource& from, const StepInput& in) const 
       o.strides = view.strides;
       offset = view.offset;
     }
-    from = {number_of_base(s_.base_of(ref)), element_bytes(o.dtype, offset)};
+    from = {number_of_base(s_.base_of(ref)), row_bytes(o.dtype, offset)};
   }
   o.data = addresses_[static_cast<size_t>(from.base)] + from.offset;
 }
@@ -439,62 +419,6 @@ void Run::set_output(Operand& o, OperandSource& from, Command& c, const Step& st
     c.kept_bytes = s_.items[static_cast<size_t>(step.node)].kept_bytes;
   if (step.outputs[k].slot == StepOutput::kGrowing)
     c.kept_bytes = output_buffer(static_cast<i32>(index), k)->inherited_bytes;
-}
-
-void Run::add_accesses(Batch& batch, Command& c, size_t index) const {
-  const Step& step = plan_->steps[index];
-  const auto add = [&](const Access& access) {
-    batch.accesses.push_back(access);
-    ++c.accesses;
-  };
-  const std::span<const Operand> inputs = batch.inputs_of(c), outputs = batch.outputs_of(c);
-  for (size_t k = 0; k < inputs.size(); ++k) {
-    const StepInput& in = step.inputs[static_cast<int>(k)];
-    if (inputs[k].data == nullptr) continue;
-    const bool is_step = in.from == StepInput::From::Step;
-    const Buffer& buffer = is_step ? *output_buffer(in.index, 0) : *buffer_of(s_.base_of(source_of(in)));
-    Access read = read_access(buffer, inputs[k], inputs[k].data - buffer.data());
-    name_writer(read, in);
-    // Named as the memory that it is: what a fork shares is the pages of another range.
-    i64 begin = 0;
-    for (size_t i = 0; buffer.pages != nullptr && i + 1 < buffer.pages->pieces.size(); ++i) {
-      const RangePages::Piece& piece = buffer.pages->pieces[i];
-      const i64 first = std::max(read.offset_bytes, begin);
-      const i64 last = std::min(read.offset_bytes + read.size_bytes, piece.end);
-      begin = piece.end;
-      if (first >= last) continue;
-      Access part = read;
-      part.buffer = piece.pages->owner, part.offset_bytes = first, part.size_bytes = last - first;
-      add(part);
-    }
-    const i64 own = std::clamp<i64>(begin - read.offset_bytes, 0, read.size_bytes);
-    read.offset_bytes += own, read.size_bytes -= own;
-    add(read);
-  }
-  for (size_t k = 0; k < outputs.size(); ++k) {
-    const Operand& o = outputs[k];
-    const i64 bytes = element_bytes(o.dtype, o.numel());
-    add({output_buffer(static_cast<i32>(index), static_cast<int>(k))->id(), c.kept_bytes,
-         bytes - c.kept_bytes, Access::Mode::Write});
-  }
-}
-
-// Which step of which run computes what an input is read for.
-void Run::name_writer(Access& read, const StepInput& in) const {
-  const auto of_value = [&](const Placement& value) {
-    read.run = value.outcome.get(), read.step = value.step;
-  };
-  read.run = outcome_.get();
-  if (in.from == StepInput::From::Step) {
-    read.step = in.index;
-    const Tensor& kept = memory_[static_cast<size_t>(in.index)].kept;
-    if (kept) of_value(kept->value);
-    return;
-  }
-  const SourceRef ref = source_of(in);
-  const SourceRef origin = is_leaf(ref) ? ref : plan_->origin_of_node[static_cast<size_t>(ref)];
-  if (is_leaf(origin)) return of_value(s_.node_of(origin).value);
-  read.step = plan_->writer_of_node[static_cast<size_t>(origin)];
 }
 
 // What other runs compute and this command reads.

@@ -139,7 +139,7 @@ class Run {
   std::array<std::vector<i32>, kRecent> recent_;     // steps that changed in the last evaluations
   Index computes_item_, reads_item_, reads_leaf_;    // steps
   std::vector<i32> varying_leaves_;
-  std::vector<size_t> renewed_;  // scratch of take_outputs
+  std::vector<size_t> renewed_;     // scratch of take_outputs
   std::vector<i32> reads_varying_;  // steps that read a leaf that varies, or a conversion that may be kept
   std::vector<i32> always_;         // steps that are told a number, or may be kept
 

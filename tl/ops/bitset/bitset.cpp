@@ -1,4 +1,5 @@
 #include "tl/ops/bitset/bitset.h"
+#include "tl/ops/batch/rules.h"
 
 #include <algorithm>
 
@@ -179,6 +180,7 @@ const OpDef op_count_true = {
     .doc = "How many are true in each row of a matrix of bool; a bitset knows.",
     .example = "count_true(tensor([[1, 0], [1, 1]]) > 0)  //~ [1 2] shape=[2] int64",
     .infer = infer_count_true,
+    .batch = batch::one_by_one,
     .reference = {count_true, row_units, row_cost},
     .cpu = {count_true, row_units, row_cost},
 };
@@ -189,6 +191,7 @@ const OpDef op_pack_bits = {
     .doc =
         "The parts of a bitset: words of 64 truth values of a row, the first the lowest bit; and row counts.",
     .infer_outputs = infer_pack,
+    .batch = Batching("works on the parts of a bitset"),
     .reference = {ref::pack_bits, row_units, row_cost},
     .cpu = {cpu::pack_bits, row_units, row_cost},
     .is_internal = true,
@@ -199,6 +202,7 @@ const OpDef op_unpack_bits = {
     .signature = "(words: tensor, counts: tensor, cols: int) -> tensor",
     .doc = "The truth values of a bitset.",
     .infer = infer_unpack,
+    .batch = Batching("works on the parts of a bitset"),
     .reference = {ref::unpack_bits, row_units, row_cost},
     .cpu = {cpu::unpack_bits, row_units, row_cost},
     .is_internal = true,
@@ -209,6 +213,7 @@ const OpDef op_bits_matmul = {
     .signature = "(a: tensor, a_counts: tensor, b: tensor, b_counts: tensor) -> tuple",
     .doc = "The parts of the product of two bitsets: true where a row and a column have a true in common.",
     .infer_outputs = infer_product,
+    .batch = Batching("works on the parts of a bitset"),
     .reference = {ref::bits_matmul, row_units, matmul_cost},
     .cpu = {cpu::bits_matmul, row_units, matmul_cost},
     .is_internal = true,
@@ -219,6 +224,7 @@ const OpDef op_bits_or = {
     .signature = "(a: tensor, a_counts: tensor, b: tensor, b_counts: tensor) -> tuple",
     .doc = "The parts of a bitset that is true where one of two is.",
     .infer_outputs = infer_both,
+    .batch = Batching("works on the parts of a bitset"),
     .reference = {ref::bits_or, row_units, row_cost},
     .cpu = {cpu::bits_or, row_units, row_cost},
     .is_internal = true,
@@ -229,6 +235,7 @@ const OpDef op_bits_counts = {
     .signature = "(words: tensor, counts: tensor) -> tensor",
     .doc = "How many are true in each row of a bitset.",
     .infer = infer_counts,
+    .batch = Batching("works on the parts of a bitset"),
     .reference = {copy_counts, row_units, nullptr},
     .cpu = {copy_counts, row_units, nullptr},
     .is_internal = true,

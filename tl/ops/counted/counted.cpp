@@ -1,4 +1,5 @@
 #include "tl/ops/counted/counted.h"
+#include "tl/ops/batch/rules.h"
 
 #include <algorithm>
 #include <cmath>
@@ -154,6 +155,7 @@ const OpDef op_counted_rows = {
     .example =
         "counted_rows([5.0, 6.0, 7.0], [true, false, true])[0]  //~ [5.0000 7.0000 0.0000] shape=[3] float32",
     .infer_outputs = infer_rows,
+    .batch = batch::one_by_one,
     .reference = {ref::counted_rows, block_units, block_cost},
     .cpu = {cpu::counted_rows, block_units, block_cost},
     .counted_outputs = 1,
@@ -167,6 +169,7 @@ const OpDef op_counted_nonzero = {
         "there are.",
     .example = "counted_nonzero([0.0, 6.0, 7.0])[1]  //~ 2",
     .infer_outputs = infer_nonzero,
+    .batch = batch::one_by_one,
     .reference = {ref::counted_nonzero, block_units, block_cost},
     .cpu = {cpu::counted_nonzero, block_units, block_cost},
     .counted_outputs = 1,
@@ -180,6 +183,7 @@ const OpDef op_counted_unique = {
         "element is; how often each is there; and how many there are.",
     .example = "counted_unique([7, 5, 7])[0]  //~ [5 7 0] shape=[3] int64",
     .infer_outputs = infer_unique,
+    .batch = batch::one_by_one,
     .reference = {ref::counted_unique, one_unit, unique_cost},
     .cpu = {cpu::counted_unique, one_unit, unique_cost},
     .counted_outputs = 1 | 1 << 2,

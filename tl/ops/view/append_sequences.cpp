@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "tl/device/kernel.h"
+#include "tl/ops/batch/rules.h"
 #include "tl/ops/ops.h"
 
 namespace tl {
@@ -91,6 +92,7 @@ const OpDef op_append_sequences = {
     .example =
         "append_sequences([[1, 0], [0, 0]], [[5], [6]], [1, 0], 1)  //~ [[1 5] [6 0]] shape=[2, 2] int64",
     .infer = infer_append_sequences,
+    .batch = batch::one_by_one,
     .layout = Layout::Contiguous,
     .reference = kAppendSequences,
     .cpu = kAppendSequences,

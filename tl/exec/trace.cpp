@@ -226,11 +226,12 @@ Trace::Fit Trace::update_all(Recorder& recorder, std::vector<Tensor>& inputs, st
 // What changed in the last replay most likely changes in this one: the processor may bring it while it is at
 // work on what comes before.
 void Trace::fetch(size_t index) const {
-  const auto lines = [](const void* from, size_t bytes) {
-    for (size_t at = 0; at < bytes; at += 64) __builtin_prefetch(static_cast<const char*>(from) + at, 1);
+  const auto lines = [](const void* from, const void* end) {
+    for (const char* at = static_cast<const char*>(from); at < end; at += 64) __builtin_prefetch(at, 1);
   };
-  lines(&snapshot_.items[index], sizeof(SnapshotItem));
-  lines(snapshot_.items[index].node, offsetof(Node, inputs));
+  const SnapshotItem& item = snapshot_.items[index];
+  lines(&item, &item + 1);
+  lines(item.node, &item.node->inputs);
 }
 
 // Takes the tensor if it fits.

@@ -1,7 +1,6 @@
 #include "tl/tensor/graph.h"
 
 #include <cmath>
-#include <cstddef>
 #include <utility>
 
 namespace tl {
@@ -29,8 +28,8 @@ Tensor::~Tensor() {
 }
 
 void Tensor::fetch() const {
-  const char* const node = reinterpret_cast<const char*>(node_);
-  for (size_t at = 0; at < offsetof(Node, op); at += 64) __builtin_prefetch(node + at, 1);
+  const char* const end = reinterpret_cast<const char*>(&node_->op);
+  for (const char* at = reinterpret_cast<const char*>(node_); at < end; at += 64) __builtin_prefetch(at, 1);
 }
 
 const TensorType& Tensor::type() const {

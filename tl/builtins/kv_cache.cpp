@@ -113,7 +113,7 @@ Result<std::vector<i64>> counts_of(CallContext& ctx, const KVCache& cache, const
 static Result<Tensor> with_room(CallContext& ctx, const KVCache& cache, const Tensor& old,
                                 const TensorType& like, i64 rows) {
   const i64 room = old ? old.shape()[1] : 0;
-  if (rows <= room) return old;
+  if (old && rows <= room) return old;
   // More than is asked for: the next append must not have to move all of it.
   i64 wanted = std::max(kLeastRoom, static_cast<i64>(std::bit_ceil(static_cast<u64>(rows) + 1)));
   if (rows <= 2 * room) wanted = 2 * room;

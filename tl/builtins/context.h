@@ -94,6 +94,9 @@ struct CallContext {
   Span span = {};
   // Calls a function value; set by the interpreter.
   std::function<Result<Value>(const Value& function, std::span<const Value> args)> call = {};
+  // The same for a function that is called once for many runs of it: it fails where it would change what was
+  // there before. What it gives must be copied.
+  std::function<Result<Value>(const Value& function, std::span<const Value> args)> call_pure = {};
   // Tasks: functions that run on threads of their own (tl/builtins/task.h); set by the interpreter.
   std::function<Result<Value>(const Value& function, std::span<const Value> args)> spawn = {};
   std::function<Result<Value>(const Value& task)> join = {};

@@ -78,7 +78,7 @@ Result<std::unique_ptr<Trace>> record_round(CallContext& ctx, const Value& f, st
   Tensor count;
   {
     const Value given = from_state(of_parts(state, recorder.state()), is_list);
-    TL_TRY(const Value made, ctx.call(f, {&given, 1}));
+    TL_TRY(const Value made, ctx.call_pure(f, {&given, 1}));
     const auto* both = made.get_if<Tuple>();
     if (both == nullptr || both->items.size() != 2)
       return fail(Code::BadProgram, "f gives {}, want (state, count)", type_name(made));

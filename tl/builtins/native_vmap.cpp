@@ -46,16 +46,30 @@ class Draws : public RecordObserver {
   Span where_;
 };
 
+// Whether `rebuild` copies it, or it never changes: nothing else may leave the function.
+bool can_be_given(const Value& v) {
+  return !v.is_object() || tensor_of(v) != nullptr || v.is(ObjectKind::String) || v.is(ObjectKind::Range) ||
+         v.is(ObjectKind::List) || v.is(ObjectKind::Tuple) || v.is(ObjectKind::Struct);
+}
+
 // The tensors of a result, in the order in which `rebuild` takes their replacements.
-Result<void> collect(const Value& v, std::vector<Tensor>& out, int depth = 0) {
+Result<void> collect(CallContext& ctx, const Value& v, std::vector<Tensor>& out, int depth = 0) {
   if (depth > kMaxNesting) return fail(Code::BadProgram, "vmap: the result is nested too deep");
-  if (const Tensor* t = tensor_of(v)) out.push_back(*t);
+  if (!can_be_given(v))
+    return fail(Code::BadProgram,
+                "vmap: the function gives {}, want numbers, tensors, and lists, tuples or structs of them",
+                type_name(v));
+  if (const Tensor* t = tensor_of(v)) {
+    // A value in parts is not of the graph, its parts are.
+    TL_TRY(Tensor whole, ctx.executor().unpack(*t, ctx.span));
+    out.push_back(std::move(whole));
+  }
   const std::vector<Value>* items = nullptr;
   if (const auto* list = v.get_if<List>()) items = &list->items;
   if (const auto* tuple = v.get_if<Tuple>()) items = &tuple->items;
   if (const auto* s = v.get_if<Struct>()) items = &s->fields;
   for (size_t i = 0; items != nullptr && i < items->size(); ++i)
-    TL_TRY_DO(collect((*items)[i], out, depth + 1));
+    TL_TRY_DO(collect(ctx, (*items)[i], out, depth + 1));
   return {};
 }
 
@@ -126,11 +140,11 @@ Result<Value> native_vmap(CallContext& ctx, std::span<Value> args) {
   Value result;
   {
     const Draws draws(executor.recorder());
-    TL_TRY(result, ctx.call(args[0], examples.args));
+    TL_TRY(result, ctx.call_pure(args[0], examples.args));
     TL_TRY_DO(draws.none());
   }
   std::vector<Tensor> outputs;
-  TL_TRY_DO(collect(result, outputs));
+  TL_TRY_DO(collect(ctx, result, outputs));
   const RecordOp record = [&](const OpDef& op, std::span<const Tensor> in, Attrs attrs,
                               Span origin) -> Result<std::vector<Tensor>> {
     if (op.infer_outputs != nullptr) return executor.apply_all(op, in, std::move(attrs), origin);

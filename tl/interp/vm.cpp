@@ -49,6 +49,9 @@ Vm::Vm(const Program& program, lang::Host& host, TaskPool& tasks, TaskRecord* se
   ctx_.call = [this](const Value& function, std::span<const Value> args) {
     return call_back(function, args);
   };
+  ctx_.call_pure = [this](const Value& function, std::span<const Value> args) {
+    return call_pure(function, args);
+  };
   ctx_.spawn = [this](const Value& function, std::span<const Value> args) { return spawn(function, args); };
   ctx_.join = [this](const Value& task) { return join(task); };
   ctx_.par_map = [this](std::span<const Value> items, const Value& f) { return par_map(items, f); };
@@ -261,8 +264,9 @@ enter_frame:
   while (true) {
     const Instr& i = *pc++;
     if constexpr (kTracing) {
-      if (tracer_->visit(i, base, *proto, frames_.back().closure,
-                         proto->spans[static_cast<size_t>(pc - code) - 1]))
+      if (pure_ != nullptr) TL_SLOW(allow(pure_->check(i, base)));
+      if (tracer_ != nullptr && tracer_->visit(i, base, *proto, frames_.back().closure,
+                                               proto->spans[static_cast<size_t>(pc - code) - 1]))
         continue;
     }
     switch (i.op) {
@@ -539,7 +543,8 @@ failed:
 }
 
 bool Vm::execute(size_t depth, Value& result) {
-  return tracer_ != nullptr ? run_loop<true>(depth, result) : run_loop<false>(depth, result);
+  return tracer_ != nullptr || pure_ != nullptr ? run_loop<true>(depth, result)
+                                                : run_loop<false>(depth, result);
 }
 
 }  // namespace tl::interp

@@ -7,6 +7,7 @@
 
 #include "tl/builtins/task.h"
 #include "tl/interp/interp.h"
+#include "tl/interp/pure_call.h"
 #include "tl/interp/tracer.h"
 #include "tl/value/heap.h"
 
@@ -62,6 +63,7 @@ class Vm {
   bool arrange_named(const Proto& proto, const std::vector<std::string>& names, Value* args, size_t count,
                      size_t& given);
   Result<Value> call_back(const Value& function, std::span<const Value> args);
+  Result<Value> call_pure(const Value& function, std::span<const Value> args);
 
   // vm_replay.cpp: calls that were traced, and the tracing of others.
   struct FunctionTraces {
@@ -130,6 +132,7 @@ class Vm {
     out = std::move(result).value();
     return true;
   }
+  bool allow(Result<void> may) { return may.ok() || fail_with(std::move(may).error()); }
   void unwind(size_t depth);
   Span span_of(const Frame& frame) const;
 
@@ -157,6 +160,7 @@ class Vm {
   bool replays_ = false;
   std::vector<FunctionTraces> traces_;  // by Program::protos
   std::unique_ptr<Tracer> tracer_;      // of the call that is being traced
+  PureCall* pure_ = nullptr;            // the innermost that is running
   int traced_depth_ = 0;                // calls that are traced, or were until they could not be
   // Of the call that is being replayed.
   std::vector<const Value*> found_;

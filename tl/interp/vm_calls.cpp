@@ -5,7 +5,16 @@ namespace tl::interp {
 
 using lang::ObjectKind;
 
+Result<Value> Vm::call_pure(const Value& function, std::span<const Value> args) {
+  PureCall pure(pure_);
+  PureCall* const around = std::exchange(pure_, &pure);
+  Result<Value> result = call_back(function, args);
+  pure_ = around;
+  return result;
+}
+
 bool Vm::call_native(const Builtin& builtin, std::span<Value> args, Value* dst) {
+  if (pure_ != nullptr && !allow(pure_->check(builtin, args))) return false;
   Value result;
   const bool is_known = tracer_ != nullptr && tracer_->call(builtin, args, result);
   const bool done = is_known || take(call_builtin(builtin, ctx_, args), result);

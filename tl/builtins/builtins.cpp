@@ -243,6 +243,11 @@ const Builtin* find_builtin(std::string_view name) {
 }
 
 Result<Value> call_builtin(const Builtin& builtin, CallContext& ctx, std::span<Value> args) {
+  for (size_t i = 0; i < args.size() && !builtin.keeps_none; ++i) {
+    if (!args[i].is_unit()) continue;
+    const Parameter& p = parameter_at(builtin.parsed, i);
+    if (p.is_optional && p.default_value.is_empty()) args[i].clear();
+  }
   if (builtin.op != nullptr) return call_op_row(builtin, ctx, args);
   for (size_t i = 0; i < args.size(); ++i) {
     const Parameter& p = parameter_at(builtin.parsed, i);

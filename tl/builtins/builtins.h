@@ -21,6 +21,9 @@ struct Builtin {
   std::string_view example;  // "len([1, 2])  //~ 2"; a test runs it
   Effect effect = Effect::Pure;
   NativeFn native = nullptr;  // null: `op`
+  // Where a parameter's default is none, a `none` that is given means the same as nothing given, unless this
+  // says that it is a value like others (what get(xs, at, none) gives where nothing is).
+  bool keeps_none = false;
   const OpDef* op = nullptr;  // null: `native`
   Signature parsed = {};      // filled when the table is made
 };

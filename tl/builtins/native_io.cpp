@@ -224,7 +224,7 @@ const Builtin kRows[] = {
     {"clock", "() -> float", "Seconds on a clock that never goes back.", "clock() > 0.0  //~ true",
      Effect::Io, native_clock},
     {"env", "(name: string, default: any = none) -> string", "A variable of the environment.",
-     "env(\"NO_SUCH_VARIABLE\", \"none\")  //~ none", Effect::Io, native_env},
+     "env(\"NO_SUCH_VARIABLE\", \"none\")  //~ none", Effect::Io, native_env, true},
     {"eprint", "(values: any...) -> unit", "print to standard error.", "eprint()", Effect::Io, native_eprint},
     {"ewrite", "(values: any...) -> unit", "write to standard error.", "ewrite(\"\")", Effect::Io,
      native_ewrite},

@@ -286,7 +286,7 @@ const Builtin kRows[] = {
      "fold([1, 2, 3], 0, |a, x| a + x)  //~ 6", Effect::Pure, native_fold},
     {"get", "(xs: any, at: any, default: any = none) -> any",
      "Item `at`, counted from the end where negative; where there is none, the default if given.",
-     "get([1, 2, 3], -1)  //~ 3", Effect::Pure, native_get},
+     "get([1, 2, 3], -1)  //~ 3", Effect::Pure, native_get, true},
     {"index_of", "(xs: any, item: any) -> int", "Where item first is in a list or string, -1 if nowhere.",
      "index_of([4, 5], 5)  //~ 1", Effect::Pure, native_index_of},
     {"insert", "(list: any, at: int, value: any) -> unit", "Puts value before item `at`.",

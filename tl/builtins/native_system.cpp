@@ -122,7 +122,7 @@ Result<Value> native_start(CallContext& ctx, std::span<Value> args) {
 const Builtin kRows[] = {
     {"ask", "(prompt: string, at_end: any = none) -> any",
      "A line typed at a prompt (with editing on a terminal), or at_end where the input has ended.", "",
-     Effect::Io, native_ask},
+     Effect::Io, native_ask, true},
     {"close", "(file: any) -> unit", "Finishes a file that is written in pieces; only now it has its name.",
      "", Effect::Io, native_close},
     {"device_name", "() -> string", "The device that computes.", "len(device_name()) > 0  //~ true",

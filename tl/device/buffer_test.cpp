@@ -48,6 +48,15 @@ TEST_F(Uses, TheLastOfEachStreamCounts) {
   EXPECT_TRUE(unreached().empty());
 }
 
+TEST_F(Uses, OfSeveralStreamsDoNotGoBack) {
+  for (const StreamId stream : {a, b}) {
+    const Ticket first = next(stream), later{stream, first.value + 3};
+    buffer->note_use(later);
+    buffer->note_use(first);
+    EXPECT_EQ(buffer->last_use(stream), later);
+  }
+}
+
 TEST_F(Uses, AnyNumberOfStreamsMayRead) {
   std::vector<Ticket> uses;
   for (int i = 0; i < 100; ++i) {
@@ -73,6 +82,7 @@ TEST_F(Uses, ReachedOnesAreForgotten) {
   EXPECT_EQ(buffer->last_use(b), busy) << "a use that is not reached was forgotten";
   std::vector<Ticket> known = unreached();
   EXPECT_EQ(known.size(), 2u);
+  EXPECT_LE(buffer->uses().size(), 3u);
 }
 
 TEST_F(Uses, AreNotedByManyThreadsAtOnce) {

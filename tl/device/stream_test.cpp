@@ -337,5 +337,15 @@ TEST(ScratchMemory, IsAlignedAndReused) {
   EXPECT_EQ(scratch.get(10), big);
 }
 
+// A loop that never looks has thousands of batches on their way: they do not all stay.
+TEST(BatchHome, KeepsAFew) {
+  BatchHome home;
+  for (int i = 0; i < 100; ++i) home.give(std::make_unique<Batch>());
+  int kept = 0;
+  while (home.take() != nullptr) ++kept;
+  EXPECT_GT(kept, 0);
+  EXPECT_LT(kept, 50);
+}
+
 }  // namespace
 }  // namespace tl

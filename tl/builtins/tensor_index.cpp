@@ -94,14 +94,23 @@ Result<Selection> select(CallContext& ctx, const Tensor& x, std::span<const Inde
   return s;
 }
 
+// The program does not name the ops that index.
+Error as_written(Error error) {
+  for (const OpDef* op : {&op_index, &op_index_select, &op_set_item, &op_index_put, &op_counted_rows}) {
+    const std::string prefix = fmt::format("{}: ", op->name);
+    if (error.message.starts_with(prefix)) error.message.erase(0, prefix.size());
+  }
+  return error;
+}
+
 // ---- Masks ----------------------------------------------------------------------------------------------
 
 // x[mask] of the leading axes, in one pass over both.
 Result<Value> pick_rows(CallContext& ctx, const Tensor& x, const Value& mask) {
   TL_TRY(const Tensor picked, to_tensor(ctx, mask));
-  TL_TRY(const std::vector<Tensor> both,
-         ctx.executor().apply_all(op_counted_rows, std::array{x, picked}, {}, ctx.span));
-  TL_TRY(Tensor rows, cut_rows(ctx, both[0], both[1]));
+  auto both = ctx.executor().apply_all(op_counted_rows, std::array{x, picked}, {}, ctx.span);
+  if (!both.ok()) return as_written(std::move(both).error());
+  TL_TRY(Tensor rows, cut_rows(ctx, (*both)[0], (*both)[1]));
   return make_tensor(std::move(rows));
 }
 
@@ -223,15 +232,6 @@ Result<Tensor> set_selection(CallContext& ctx, const Tensor& x, const Selection&
   TL_TRY(const Tensor part, window(op_index, {x}));
   TL_TRY(const Tensor changed, put_gathers(ctx, part, s.gathers, put));
   return window(op_set_item, {x, changed});
-}
-
-// The program does not name the ops that index.
-Error as_written(Error error) {
-  for (const OpDef* op : {&op_index, &op_index_select, &op_set_item, &op_index_put}) {
-    const std::string prefix = fmt::format("{}: ", op->name);
-    if (error.message.starts_with(prefix)) error.message.erase(0, prefix.size());
-  }
-  return error;
 }
 
 }  // namespace

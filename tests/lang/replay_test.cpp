@@ -584,6 +584,21 @@ for round in range(2) {
               50);
 }
 
+TEST(Replay, AWeightThatAGlobalHoldsToo) {
+  expect_same(R"(
+let model = load_model("tests/data/tiny-llama-f32.gguf")
+let name = "blk.0.attn_norm.weight"
+let bias = model.get_tensor(name)
+fn f(x) { x * model.get_tensor(name) + bias }
+let x = ones([shape(bias)[0]])
+for i in range(8) {
+    if i == 4 { bias = bias * 2.0 }
+    print(checksum(f(x * i)))
+}
+)",
+              4);
+}
+
 // ---- the rest of the language -----------------------------------------------------------------------------
 
 TEST(Replay, DeclaredTypesAndNamedDims) {

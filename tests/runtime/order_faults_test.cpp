@@ -171,9 +171,8 @@ TEST(FaultsOrder, AttentionThatReadsACacheRanAfterItsRowsWereWrittenOver) {
           m.op(op_append_rows, {must(m.executor->reserved(DType::F32, {kHeads, kDepth}, 100)), base});
       must(m.executor->wait(cache));
       // The scores are recorded before the keys are written over, the second product after.
-      Tensor out = m.op(
-          op_matmul,
-          {q, m.op(op_permute, {positions(m, cache, 10, 5)}, Attrs().with_ints({1, 2, 0}))});
+      Tensor out =
+          m.op(op_matmul, {q, m.op(op_permute, {positions(m, cache, 10, 5)}, Attrs().with_ints({1, 2, 0}))});
       cache = m.op(op_append_rows, {positions(m, cache, 0, 5), more});
       out = m.op(op_matmul, {softmax(m, out), values});
       const std::vector<Tensor> both{out, cache};

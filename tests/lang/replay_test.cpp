@@ -435,6 +435,14 @@ for n in [3, 3, 3, 1, 3, 2] { print(failing([1.0], n)) }
 
 // ---- caches -----------------------------------------------------------------------------------------------
 
+TEST(Replay, RandomNumbersThatABuiltinDrawsForAnother) {
+  expect_same(R"(
+fn f(x) { let drawn = range(1, 3).map(rand); x + drawn[0] + drawn[1] }
+for i in range(5) { print(f([1.0, 2.0])) }
+)",
+              0);
+}
+
 TEST(Replay, CachesThatGrowAreTruncatedClearedCopiedAndFull) {
   expect_same(R"(
 fn step(cache, x) {

@@ -403,6 +403,14 @@ print(sum_to(10), sum_to(15000))
               0);
 }
 
+TEST(Replay, WhatIsPrintedIsPrintedByEveryCall) {
+  expect_same(R"(
+fn f(x, n) { print("doubled", n); x * n + 1.0 }
+for i in range(6) { print(f([1.0, 2.0], 2)) }
+)",
+              0);
+}
+
 TEST(Replay, EndlessRecursionIsTheSameError) {
   expect_same_failure(R"(
 fn f(x, n) { print(n % 2 == 3); f(x, n + 1) }

@@ -123,9 +123,13 @@ class ValidatingStream : public CommandStream {
 
   Result<void> submit(const Batch& batch, size_t index) {
     TL_TRY(last_, inner_->replay(*single_, alone(batch, index), Then::Waits));
-    if (waiter_) return waiter_(last_);
-    inner_->wait(last_);
-    return {};
+    if (!waiter_) {
+      inner_->wait(last_);
+      return {};
+    }
+    Result<void> waited = waiter_(last_);
+    if (!waited.ok()) device_.give_up(batch, batch.commands[index], last_);
+    return waited;
   }
 
   Result<void> run(const Batch& batch, size_t index) {
@@ -329,6 +333,14 @@ std::unique_ptr<CommandStream> ValidatingDevice::create_stream() {
   return std::make_unique<ValidatingStream>(*this, inner_->create_stream());
 }
 
+void ValidatingDevice::give_up(const Batch& batch, const Command& c, Ticket ticket) {
+  const std::lock_guard lock(mutex_);
+  for (const Access& access : batch.accesses_of(c)) {
+    const auto held = held_.find(static_cast<u64>(access.buffer));
+    if (held != held_.end()) held->second.given_up.push_back(ticket);
+  }
+}
+
 // Memory goes back with its uses. One that was not noted could be handed to somebody else too early.
 void ValidatingDevice::let_go(Buffer& outer) {
   std::shared_ptr<Buffer> inner;
@@ -336,6 +348,7 @@ void ValidatingDevice::let_go(Buffer& outer) {
     const std::lock_guard lock(mutex_);
     const auto it = held_.find(static_cast<u64>(outer.id()));
     inner = it->second.buffer;
+    for (const Ticket use : it->second.given_up) outer.note_use(use);
     const Shadow& shadow = it->second.shadow;
     Toucher last;
     for (const Toucher& t : shadow.last()) {
@@ -350,8 +363,11 @@ void ValidatingDevice::let_go(Buffer& outer) {
     if (freed_.size() > kKeptFreed) freed_.pop_front();
     held_.erase(it);
   }
-  for (const Ticket use : outer.uses()) inner->note_use(use);
-  if (computes() && !inner->is_read_only && !inner->is_reserved)
+  const std::vector<Ticket> uses = outer.uses();
+  for (const Ticket use : uses) inner->note_use(use);
+  const bool is_at_work =
+      std::any_of(uses.begin(), uses.end(), [](Ticket t) { return !Timelines::instance().reached(t); });
+  if (computes() && !is_at_work && !inner->is_read_only && !inner->is_reserved)
     poison(DType::F32, inner->data(), inner->bytes());
 }
 

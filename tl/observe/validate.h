@@ -53,6 +53,8 @@ class ValidatingDevice : public Device {
   struct Held {
     std::shared_ptr<Buffer> buffer;  // of the inner device
     Shadow shadow;
+    std::vector<Ticket> given_up =
+        {};  // commands that may still be at work in it: nobody waited to their end
   };
   struct Freed {
     BufferId id;
@@ -61,6 +63,8 @@ class ValidatingDevice : public Device {
   };
   std::shared_ptr<Buffer> wrap(std::shared_ptr<Buffer> inner, const MemoryLabel& label, bool is_written);
   void let_go(Buffer& outer);
+  // Nobody waited until `c` of `batch` was done.
+  void give_up(const Batch& batch, const Command& c, Ticket ticket);
   // Keeps the first one.
   Error note(Error fault);
   // One command's accesses, before it runs.

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <limits>
 
+#include "tl/device/held_device_testing.h"
 #include "tl/device/loop_device_testing.h"
 #include "tl/exec/executor.h"
 #include "tl/observe/value_check.h"
@@ -149,6 +150,28 @@ TEST_F(Validate, AnEarlyFreeIsCaught) {
   a.reset();  // and nobody has said that the command uses it
   ASSERT_TRUE(device.first_fault().has_value());
   expect(*device.first_fault(), "let go of while next", 10, "made for made", 1);
+}
+
+// A run that is interrupted, or whose wait took too long, lets go of memory that the device still works in.
+TEST_F(Validate, WhatAGivenUpWaitLeavesAtWorkIsNotTouched) {
+  auto inner = std::make_unique<HeldDevice>();
+  HeldDevice& held = *inner;
+  ValidatingDevice device(std::move(inner));
+  const auto stream = device.create_stream();
+  stream->wait_by([](Ticket) -> Result<void> { return interrupted_error(); });
+  const MemoryLabel label{"made", {DType::F32, {4}}, at(1)};
+  Memory a = device.allocate(kBytes, StreamId{}, label).value();
+  const Memory b = device.allocate(kBytes, StreamId{}, label).value();
+  const std::vector<float> values = {1, 2, 3, 4};
+  ASSERT_TRUE(device.upload(*a, 0, std::as_bytes(std::span(values))).ok());
+  Plan p;
+  add(p, op_next, 10, a, b);
+  EXPECT_FALSE(run(*stream, std::move(p)).ok());
+  a.reset();
+  EXPECT_FALSE(device.first_fault().has_value()) << device.first_fault()->message;
+  ASSERT_TRUE(held.let_go(stream->id()));
+  const auto* const out = reinterpret_cast<const float*>(b->data());
+  EXPECT_EQ(std::vector<float>(out, out + 4), (std::vector<float>{2, 3, 4, 5}));
 }
 
 TEST_F(Validate, UseAfterFreeIsCaught) {

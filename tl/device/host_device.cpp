@@ -4,8 +4,10 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cstdlib>
 #include <cstring>
+#include <fstream>
 
 #include "tl/base/fail_point.h"
 
@@ -38,14 +40,32 @@ Result<std::shared_ptr<Buffer>> HostDevice::allocate(i64 bytes, StreamId stream,
   return pool_->allocate(*this, bytes, stream, label);
 }
 
+// Mappings of ranges, of all devices. The system allows a process so many; without any left its heap cannot
+// grow either, so a quarter is for others.
+static std::atomic<i64> mappings{0};
+
+static i64 most_mappings() {
+  static const i64 most = [] {
+    i64 allowed = 0;
+    std::ifstream("/proc/sys/vm/max_map_count") >> allowed;
+    return (allowed > 0 ? allowed : 65530) / 4 * 3;
+  }();
+  return most;
+}
+
 // Memory that comes page by page. Of a shared mapping the system can show the same pages at another address.
 // Where it makes no more mappings for this process, the heap may still grow; what lies there cannot be
 // shared.
 Result<HostDevice::Range> HostDevice::map_range(i64 bytes, size_t size) {
   if (must_fail(FailPoint::Map))
     return fail(Code::OutOfMemory, "an address range of {} bytes failed on purpose", bytes);
-  void* data = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  if (data != MAP_FAILED) return Range{static_cast<std::byte*>(data), size, true};
+  constexpr int kFlags = MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE;
+  void* data =
+      mappings < most_mappings() ? mmap(nullptr, size, PROT_READ | PROT_WRITE, kFlags, -1, 0) : MAP_FAILED;
+  if (data != MAP_FAILED) {
+    ++mappings;
+    return Range{static_cast<std::byte*>(data), size, true};
+  }
   data = std::aligned_alloc(static_cast<size_t>(kPageBytes), size);
   if (data == nullptr)
     return fail(Code::OutOfMemory, "the system has no address range of {} bytes left", bytes);
@@ -55,6 +75,7 @@ Result<HostDevice::Range> HostDevice::map_range(i64 bytes, size_t size) {
 void HostDevice::unmap(Range range) {
   if (!range.is_mapped) return std::free(range.data);
   munmap(range.data, range.size);
+  --mappings;
 }
 
 static size_t range_size(i64 bytes) {
@@ -63,8 +84,10 @@ static size_t range_size(i64 bytes) {
 
 Result<std::shared_ptr<Buffer>> HostDevice::adopt(Range range, i64 bytes, const MemoryLabel& label,
                                                   std::shared_ptr<RangePages> pages) {
+  const i64 looks = static_cast<i64>(pages->pieces.size());  // at pages of others, each a mapping
+  mappings += looks;
   return pool_->adopt_range(*this, range.data, bytes, label, std::move(pages),
-                            [range](std::span<const MemoryPool::Part> unused) {
+                            [range, looks](std::span<const MemoryPool::Part> unused) {
                               // Forks keep the pages before; these are freed here or never.
                               for (const auto& [begin, end] : unused) {
                                 const size_t length = static_cast<size_t>(end - begin);
@@ -72,6 +95,7 @@ Result<std::shared_ptr<Buffer>> HostDevice::adopt(Range range, i64 bytes, const 
                                 madvise(range.data + begin, length, MADV_REMOVE);
                               }
                               unmap(range);
+                              mappings -= looks;
                             });
 }
 

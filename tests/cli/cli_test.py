@@ -29,6 +29,48 @@ def generate(*args, model=TINY, count=8):
     return json.loads(out.stdout)
 
 
+class Reference(unittest.TestCase):
+    def doc(self, *args, code=0):
+        out = run("doc", *args)
+        self.assertEqual(out.returncode, code, out.stderr.decode())
+        return out.stdout.decode() if code == 0 else out.stderr.decode()
+
+    def test_a_builtin_and_an_op(self):
+        for name, signature in (("len", "len(x: any) -> int"), ("softmax", "softmax(x: tensor, axis: int = -1) -> tensor")):
+            lines = self.doc(name).splitlines()
+            self.assertEqual(lines[0], signature)
+            self.assertIn(f"  {name}(", lines[4])
+            self.assertTrue(lines[5].startswith("  //~ "), lines)
+        row = json.loads(self.doc("softmax", "--json"))
+        self.assertEqual((row["name"], row["family"], row["kind"]), ("softmax", "rows", "op"))
+        self.assertEqual(row["parameters"][1], {"name": "axis", "kind": "int", "optional": True, "variadic": False})
+        self.assertEqual(row["output"], "[0.5000 0.5000] shape=[2] float32")
+        self.assertIsNone(json.loads(self.doc("panic", "--json"))["example"])
+
+    def test_families(self):
+        families = json.loads(self.doc("--json"))
+        names = [name for family in families for name in family["builtins"]]
+        self.assertEqual(len(names), len(set(names)))
+        self.assertGreater(len(names), 250)
+        self.assertTrue(all(family["builtins"] and family["about"] for family in families))
+        listed = self.doc()
+        for family in families:
+            self.assertIn(f"{family['name']}: {family['about']}", listed)
+        text = next(family for family in families if family["name"] == "text")
+        self.assertEqual([line.split("(")[0] for line in self.doc("text").splitlines()[1:] if re.match(r"\w", line)],
+                         text["builtins"])
+
+    def test_unknown_names_get_suggestions(self):
+        self.assertIn("did you mean softmax?", self.doc("sofmax", code=1))
+        self.assertIn("did you mean softmax, sort, log_softmax?", self.doc("soft", code=1))
+        self.assertEqual(self.doc("zzzzz", code=1), "error: there is no builtin 'zzzzz'\n")
+        self.doc("len", "--markdown", code=2)
+
+    def test_the_page_of_the_reference_is_the_table(self):
+        page = (ROOT / "docs/reference.md").read_text()
+        self.assertEqual(page, self.doc("--markdown"), "write it anew with `make reference`")
+
+
 class SeeingInside(unittest.TestCase):
     PROGRAM = "let a = ones([64, 64])\nfor i in range(3) {\n    a = softmax(a @ a)\n}\nprint(item(sum(a)))\n"
 

@@ -36,6 +36,8 @@ int diff(const std::string& a, const std::string& b);
 int models_list(bool json);
 int models_fetch(const std::string& name);
 int models_path(const std::string& name);
+// One builtin or family; all families where `name` is empty; docs/reference.md with `markdown`.
+int doc(const std::string& name, bool json, bool markdown);
 int devices(bool json);
 int version(bool json);
 

@@ -45,8 +45,9 @@ void parse_row(Builtin& row) {
 Table make_table() {
   Table table;
   for (const auto family :
-       {counted_natives(), io_natives(), list_natives(), model_natives(), random_natives(), repeat_natives(),
-        runtime_natives(), scalar_natives(), string_natives(), system_natives(), task_natives(),
+       {candle_natives(), counted_natives(), first_natives(), graph_natives(), io_natives(), list_natives(),
+        model_natives(), nn_natives(), random_natives(), repeat_natives(), runtime_natives(),
+        sampling_natives(), scalar_natives(), string_natives(), system_natives(), task_natives(),
         tensor_natives(), vmap_natives()}) {
     table.rows.insert(table.rows.end(), family.begin(), family.end());
   }
@@ -64,6 +65,9 @@ Table make_table() {
       table.rows.push_back(row_of_op(*op));
     } else {
       parse_row(table.hidden_ops[op] = row_of_op(*op));
+    }
+    for (Builtin& row : std::span(table.rows).first(natives)) {
+      if (row.name == op->name && row.is_other_form != nullptr) row.op = op;
     }
   }
   std::sort(table.rows.begin(), table.rows.end(),
@@ -248,7 +252,7 @@ Result<Value> call_builtin(const Builtin& builtin, CallContext& ctx, std::span<V
     const Parameter& p = parameter_at(builtin.parsed, i);
     if (p.is_optional && p.default_value.is_empty()) args[i].clear();
   }
-  if (builtin.op != nullptr) return call_op_row(builtin, ctx, args);
+  if (!calls_native(builtin, args)) return call_op_row(builtin, ctx, args);
   for (size_t i = 0; i < args.size(); ++i) {
     const Parameter& p = parameter_at(builtin.parsed, i);
     if (args[i].is_empty()) {

@@ -45,6 +45,16 @@ Type Checker::call(const ast::Call& e) {
   return builtin == nullptr ? Type{} : call_builtin(*builtin, e.args, std::move(given), e.span);
 }
 
+// A declared element type is that of what a builtin makes where the call names none.
+Type Checker::declared_value(const ast::Expr& value, const ast::Type* type) {
+  const auto* call = type != nullptr ? ast::get_if<ast::Call>(&value) : nullptr;
+  const auto* name = call != nullptr ? ast::get_if<ast::Name>(call->callee) : nullptr;
+  const bool is_builtin = name != nullptr && type->kind == ast::TypeKind::Tensor && lang::find_builtin(name->text) != nullptr;
+  Type found = expression(value);
+  if (is_builtin && found.is(Kind::Tensor)) found.dtype_known = false;
+  return found;
+}
+
 Type Checker::call_value(const ast::Call& e, const Type& callee, std::vector<Operand> given) {
   if (callee.is_any()) return {};
   if (!callee.is(Kind::Function)) {
@@ -166,6 +176,7 @@ Type Checker::call_arranged(const lang::Builtin& builtin, const std::optional<st
     }
     const Type& t = args.back().type;
     if (t.is_any() || (t.is(Kind::Unit) && p.is_optional) || fits(t, p.kind)) continue;
+    if (builtin.is_other_form != nullptr) return {};
     diags_
         .report(DiagCode::TypeMismatch, args.back().span, fmt::format("'{}'", p.name), describe(t),
                 name_of(p.kind))
@@ -231,8 +242,13 @@ Type Checker::call_native(const lang::Builtin& builtin, const std::vector<Operan
     return int_type(first.tensor.rank());
   if (name == "tensor" || name == "from_array" || name == "from_vec") {
     Type out = first;
-    if (given(1)) out.dtype_known = args[1].type.is(Kind::DType) && args[1].type.dtype_known;
-    if (out.dtype_known && given(1)) out.tensor.dtype = args[1].type.tensor.dtype;
+    for (const size_t i : {size_t{1}, size_t{2}}) {  // the element type or the shape, in either order
+      if (!given(i)) continue;
+      const Type& t = args[i].type;
+      if (!t.is(Kind::DType) && !t.is(Kind::String)) return {};
+      out.dtype_known = t.is(Kind::DType) && t.dtype_known;
+      if (out.dtype_known) out.tensor.dtype = t.tensor.dtype;
+    }
     return out;
   }
   const Type out = result_of(builtin);

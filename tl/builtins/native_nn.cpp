@@ -31,7 +31,7 @@ bool is_other_rope(std::span<const Value> args) {
 }
 Result<Value> native_rope(CallContext& ctx, std::span<Value> args) {
   if (depth_of(args[2]) > 0) {
-    const Value pairing = is_given(args, 3) ? args[3] : args[5];
+    const Value& pairing = args[3].is(ObjectKind::String) ? args[3] : args[5];
     return call_op(ctx, "rope_tables", {args[0], args[1], args[2], pairing});
   }
   Value values[] = {args[2], args[3], args[4]};
@@ -48,12 +48,13 @@ bool is_other_rms_norm(std::span<const Value> args) {
 }
 Result<Value> native_rms_norm(CallContext& ctx, std::span<Value> args) {
   const Value& eps = args[1].is_number() ? args[1] : args[2];
+  TL_TRY(const Tensor tensor, to_tensor(ctx, args[0]));
   Chain c(ctx);
-  const Value x = args[0];
+  const Value x = make_tensor(tensor);
   const Value power = c.op("mean", {c.op("square", {c.op("cast", {x, Value(DType::F32)})}), Value(i64{-1}),
                                     Value(true)});
   const Value scale = c.op("rsqrt", {c.add(power, eps)});
-  return c.give(c.op("cast", {c.mul(x, scale), Value(tensor_of(x)->dtype())}));
+  return c.give(c.op("cast", {c.mul(x, scale), Value(is_float(tensor.dtype()) ? tensor.dtype() : DType::F32)}));
 }
 
 // One id, as a plain number, is a list of one: the result has an axis for it.
@@ -64,15 +65,26 @@ Result<Value> native_embedding(CallContext& ctx, std::span<Value> args) {
   return call_op(ctx, "embedding", {args[0], make_list({args[1]})});
 }
 
+// Floats that are whole numbers, as places along an axis of this size.
+Result<Tensor> to_places(CallContext& ctx, const Value& index, i64 size) {
+  TL_TRY(Tensor places, to_tensor(ctx, index));
+  if (!is_float(places.dtype())) return places;
+  Chain c(ctx);
+  const Value flat = c.op("gather", {c.op("arange", {Value(size)}), Value(i64{0}),
+                                     c.op("flatten", {make_tensor(places)})});
+  TL_TRY(const Value shaped, c.give(c.op("reshape", {flat, make_ints(places.shape())})));
+  return *tensor_of(shaped);
+}
+
 // gather(x, axis, ids) with ids along one axis: places along the axis, or one of each row of a matrix.
 bool is_other_gather(std::span<const Value> args) {
   return depth_of(args[2]) == 1 && depth_of(args[0]) > 1;
 }
 Result<Value> native_gather(CallContext& ctx, std::span<Value> args) {
   TL_TRY(const Tensor x, to_tensor(ctx, args[0]));
-  TL_TRY(const Tensor ids, to_tensor(ctx, args[2]));
   TL_TRY(const i64 given, to_int(ctx, args[1]));
   TL_TRY(const int axis, checked_axis(given, x.shape()));
+  TL_TRY(const Tensor ids, to_places(ctx, args[2], x.shape()[axis]));
   Chain c(ctx);
   if (axis == 0 || x.rank() != 2 || ids.shape()[0] != x.shape()[0])
     return call_op(ctx, "index_select", {make_tensor(x), Value(i64{axis}), make_tensor(ids)});
@@ -103,11 +115,12 @@ Value flat_places(Chain& c, const Shape& x, const Shape& index_shape, int axis, 
 }
 
 Result<Value> native_scatter(CallContext& ctx, std::span<Value> args) {
-  const Tensor x = *tensor_of(args[0]), index = *tensor_of(args[2]);
+  const Tensor x = *tensor_of(args[0]);
   TL_TRY(const int axis, checked_axis(args[1].as_int(), x.shape()));
+  TL_TRY(const Tensor index, to_places(ctx, args[2], x.shape()[axis]));
   TL_TRY(const Tensor src, to_tensor(ctx, args[3], x.dtype()));
   if (index.rank() == 1 && x.rank() > 1)
-    return call_op(ctx, "index_put", {args[0], Value(i64{axis}), args[2], make_tensor(src)});
+    return call_op(ctx, "index_put", {args[0], Value(i64{axis}), make_tensor(index), make_tensor(src)});
   bool fits = index.rank() == x.rank();
   for (int i = 0; fits && i < x.rank(); ++i) fits = i == axis || index.shape()[i] <= x.shape()[i];
   if (!fits) {
@@ -115,8 +128,8 @@ Result<Value> native_scatter(CallContext& ctx, std::span<Value> args) {
                 to_string(x.shape()), to_string(index.shape()), axis);
   }
   Chain c(ctx);
-  Value ids = args[2];
-  if (!is_int(index.dtype()) || index.dtype() != DType::I64) ids = c.op("cast", {ids, Value(DType::I64)});
+  Value ids = make_tensor(index);
+  if (index.dtype() != DType::I64) ids = c.op("cast", {ids, Value(DType::I64)});
   const Value places = flat_places(c, x.shape(), index.shape(), axis, ids);
   Value values = make_tensor(src);
   if (src.rank() == x.rank() && !(src.shape() == index.shape())) {  // as much of it as the index asks for
@@ -135,12 +148,12 @@ Result<Value> native_scatter(CallContext& ctx, std::span<Value> args) {
 
 Result<Value> native_dropout(CallContext& ctx, std::span<Value> args) {
   const f64 p = args[1].as_float();
-  if (!(p >= 0 && p < 1)) return fail(Code::BadProgram, "argument 'p' is {}, want at least 0 and less than 1", p);
+  if (!(p >= 0 && p <= 1)) return fail(Code::BadProgram, "argument 'p' is {}, want 0 to 1", p);
   if (!args[2].as_bool() || p == 0) return args[0];
   const Tensor x = *tensor_of(args[0]);
   Chain c(ctx);
   const Value kept = c.op("greater_equal", {c.op("rand", {make_ints(x.shape())}), Value(p)});
-  return c.give(c.op("where", {kept, c.mul(args[0], Value(1 / (1 - p))), Value(0.0)}));
+  return c.give(c.op("where", {kept, c.mul(args[0], Value(p < 1 ? 1 / (1 - p) : 0.0)), Value(0.0)}));
 }
 
 // Each feature (axis 1; of one row, every element's) over everything else.

@@ -65,6 +65,12 @@ void Compiler::call_path(const ast::Call& e, const ast::Path& path, u16 dst) {
     return;
   }
   const Builtin* builtin = lang::find_builtin(builtin_name);
+  if (const auto to = find_dtype(name); builtin == nullptr && to && e.args.size() == 1) {  // f32::f16(x)
+    const u16 value = expression(*e.args[0].value);
+    const CastSpec spec{.is_scalar = false, .dtype = *to, .tensor_dtype = *to};
+    emit(Op::Cast, e.span, dst, value, cast_index(spec), is_temporary(value) ? kTakesB : 0);
+    return;
+  }
   if (builtin == nullptr) {
     unknown_name(builtin_name, path.name.span);
     return;

@@ -158,6 +158,19 @@ static bool fits(const Type& t, lang::ParamKind kind) {
   return true;
 }
 
+// Whether a call may be of a form that the builtin's op knows nothing of.
+static bool may_be_other_form(const lang::Builtin& builtin, const std::vector<Operand>& args) {
+  if (builtin.is_other_form == nullptr) return false;
+  const auto rank = [&](size_t i) {
+    const std::optional<Type> t = to_tensor(args[i].type);
+    return t && t->has_rank() ? t->tensor.rank() : -1;
+  };
+  if (builtin.name == "embedding") return args[1].type.is_number();
+  if (builtin.name == "gather") return rank(2) < 0 || (rank(2) == 1 && rank(0) != 1);
+  if (builtin.name == "rms_norm") return !args[1].span || args[1].type.is_number();
+  return false;
+}
+
 Type Checker::call_arranged(const lang::Builtin& builtin, const std::optional<std::vector<int>>& order,
                             std::vector<Operand> given, Span span, std::optional<DType> dtype) {
   if (!order) return {};
@@ -184,6 +197,7 @@ Type Checker::call_arranged(const lang::Builtin& builtin, const std::optional<st
     all_fit = false;
   }
   if (!all_fit) return {};
+  if (may_be_other_form(builtin, args)) return {};
   return builtin.op != nullptr ? call_op(builtin, args, span) : call_native(builtin, args, span);
 }
 

@@ -24,8 +24,8 @@ struct Builtin {
   // Where a parameter's default is none, a `none` that is given means the same as nothing given, unless this
   // says that it is a value like others (what get(xs, at, none) gives where nothing is).
   bool keeps_none = false;
-  // A native of an op's name hides the op, but for one that says this: calls of which it is false are the op's,
-  // whose parameters are the row's (some of them optional here).
+  // A native of an op's name hides the op, but for one that says this: calls of which it is false are the
+  // op's, whose parameters are the row's (some of them optional here).
   bool (*is_other_form)(std::span<const Value> args) = nullptr;
   const OpDef* op = nullptr;  // null: `native`
   Signature parsed = {};      // filled when the table is made

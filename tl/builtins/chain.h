@@ -1,4 +1,5 @@
-// Builtins that are made of ops: formulas of lazy results, where what follows a step that failed does nothing.
+// Builtins that are made of ops: formulas of lazy results, where what follows a step that failed does
+// nothing.
 #pragma once
 
 #include "tl/builtins/builtins.h"

@@ -39,8 +39,7 @@ Result<Value> native_layer_norm(CallContext& ctx, std::span<Value> args) {
     fits = shape[i] == x.shape()[lead + static_cast<int>(i)];
     width *= shape[i];
   }
-  if (!fits)
-    return fail(Code::BadProgram, "argument 'shape' is not how {} ends", to_string(x.shape()));
+  if (!fits) return fail(Code::BadProgram, "argument 'shape' is not how {} ends", to_string(x.shape()));
   std::vector<i64> rows;
   for (int i = 0; i < lead; ++i) rows.push_back(x.shape()[i]);
   rows.push_back(width);

@@ -1,7 +1,7 @@
-// Names of the first implementation and of programs for it that are those of other builtins here, or forms that
-// nothing else has.
-#include "tl/builtins/convert.h"
+// Names of the first implementation and of programs for it that are those of other builtins here, or forms
+// that nothing else has.
 #include "tl/builtins/builtins.h"
+#include "tl/builtins/convert.h"
 #include "tl/builtins/families.h"
 #include "tl/ops/ops.h"
 
@@ -56,8 +56,8 @@ const Builtin kRows[] = {
      "shape(create_cache(8, [2, 4]))  //~ [0, 2, 4]", Effect::Pure, native_create_cache},
     {"dims", "(x: any) -> list", "The same as shape.", "dims([[1.0, 2.0]])  //~ [1, 2]", Effect::Pure,
      native_dims},
-    {"get_metal_device", "() -> string", "The name of the device that computes.", "get_metal_device()  //~ cpu",
-     Effect::Pure, native_get_metal_device},
+    {"get_metal_device", "() -> string", "The name of the device that computes.",
+     "get_metal_device()  //~ cpu", Effect::Pure, native_get_metal_device},
     {"get_scalar", "(x: any) -> any", "The same as item.", "get_scalar([2.5])  //~ 2.5", Effect::Pure,
      native_get_scalar},
     {"get_weight", "(model: any, name: string) -> tensor", "The same as get_tensor.", "", Effect::Io,
@@ -65,8 +65,9 @@ const Builtin kRows[] = {
     {"get_weight_names", "(model: any) -> list", "The same as tensor_names.", "", Effect::Io,
      native_get_weight_names},
     {.name = "random_normal",
-     .signature = "(shape: ints, dtype: dtype = float32, seed: int = none, position: int = none, generator: any "
-                  "= none) -> tensor",
+     .signature =
+         "(shape: ints, dtype: dtype = float32, seed: int = none, position: int = none, generator: any "
+         "= none) -> tensor",
      .doc = "The same as randn.",
      .example = "shape(random_normal([2, 3]))  //~ [2, 3]",
      .op = &op_randn},

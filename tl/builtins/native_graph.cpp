@@ -144,8 +144,8 @@ Result<Value> native_aggregate_neighbors(CallContext& ctx, std::span<Value> args
   if (how != "mean" && how != "sum" && how != "max")
     return fail(Code::BadProgram, "argument 'how' is \"{}\", want \"mean\", \"sum\" or \"max\"", how);
   const Tensor x = *tensor_of(args[0]);
-  TL_TRY(const i64 given, args[1].is_empty() ? Result<i64>(x.rank() > 1 ? x.shape()[0] : 1)
-                                             : to_int(ctx, args[1]));
+  TL_TRY(const i64 given,
+         args[1].is_empty() ? Result<i64>(x.rank() > 1 ? x.shape()[0] : 1) : to_int(ctx, args[1]));
   Chain c(ctx);
   if (x.rank() < 2) return given > 0 && how == "mean" ? c.give(c.div(args[0], Value(given))) : args[0];
   if (given < 0 || given > x.shape()[0])
@@ -176,8 +176,8 @@ Result<Value> native_normalize_features(CallContext& ctx, std::span<Value> args)
 
 #define TL_TRANSE "(head: tensor, relation: tensor, tail: tensor, norm: string = \"L2\") -> tensor"
 #define TL_DISTMULT "(head: tensor, relation: tensor, tail: tensor) -> tensor"
-#define TL_COMPLEX                                                                                            \
-  "(head_re: tensor, head_im: tensor, relation_re: tensor, relation_im: tensor, tail_re: tensor, tail_im: "   \
+#define TL_COMPLEX                                                                                          \
+  "(head_re: tensor, head_im: tensor, relation_re: tensor, relation_im: tensor, tail_re: tensor, tail_im: " \
   "tensor) -> tensor"
 
 const Builtin kRows[] = {
@@ -198,8 +198,8 @@ const Builtin kRows[] = {
     {"compute_mean_rank", "(sum: any, count: any = none) -> float",
      "The sum of ranks through their count; or the mean of several ranks.", "compute_mean_rank(12, 4)  //~ 3",
      Effect::Pure, native_compute_mean_rank},
-    {"compute_mrr", "(rank: any) -> float", "1 / rank; the mean of it of several.", "compute_mrr(4)  //~ 0.25",
-     Effect::Pure, native_compute_mrr},
+    {"compute_mrr", "(rank: any) -> float", "1 / rank; the mean of it of several.",
+     "compute_mrr(4)  //~ 0.25", Effect::Pure, native_compute_mrr},
     {"compute_rank", "(score: any, higher: any) -> int",
      "1 more than how many scores are higher, given as a count or as the scores.",
      "compute_rank(0.5, [0.9, 0.1, 0.7])  //~ 3", Effect::Pure, native_compute_rank},

@@ -51,10 +51,11 @@ Result<Value> native_rms_norm(CallContext& ctx, std::span<Value> args) {
   TL_TRY(const Tensor tensor, to_tensor(ctx, args[0]));
   Chain c(ctx);
   const Value x = make_tensor(tensor);
-  const Value power = c.op("mean", {c.op("square", {c.op("cast", {x, Value(DType::F32)})}), Value(i64{-1}),
-                                    Value(true)});
+  const Value power =
+      c.op("mean", {c.op("square", {c.op("cast", {x, Value(DType::F32)})}), Value(i64{-1}), Value(true)});
   const Value scale = c.op("rsqrt", {c.add(power, eps)});
-  return c.give(c.op("cast", {c.mul(x, scale), Value(is_float(tensor.dtype()) ? tensor.dtype() : DType::F32)}));
+  return c.give(
+      c.op("cast", {c.mul(x, scale), Value(is_float(tensor.dtype()) ? tensor.dtype() : DType::F32)}));
 }
 
 // One id, as a plain number, is a list of one: the result has an axis for it.
@@ -70,8 +71,8 @@ Result<Tensor> to_places(CallContext& ctx, const Value& index, i64 size) {
   TL_TRY(Tensor places, to_tensor(ctx, index));
   if (!is_float(places.dtype())) return places;
   Chain c(ctx);
-  const Value flat = c.op("gather", {c.op("arange", {Value(size)}), Value(i64{0}),
-                                     c.op("flatten", {make_tensor(places)})});
+  const Value flat =
+      c.op("gather", {c.op("arange", {Value(size)}), Value(i64{0}), c.op("flatten", {make_tensor(places)})});
   TL_TRY(const Value shaped, c.give(c.op("reshape", {flat, make_ints(places.shape())})));
   return *tensor_of(shaped);
 }
@@ -92,7 +93,8 @@ Result<Value> native_gather(CallContext& ctx, std::span<Value> args) {
   return c.give(c.op("squeeze", {c.op("gather", {make_tensor(x), Value(i64{1}), column}), Value(i64{1})}));
 }
 
-// Where each element of `index` lies in x in row order: its own place, but for the axis, where it says itself.
+// Where each element of `index` lies in x in row order: its own place, but for the axis, where it says
+// itself.
 Value flat_places(Chain& c, const Shape& x, const Shape& index_shape, int axis, Value index) {
   i64 stride = 1;
   Value places;
@@ -139,8 +141,8 @@ Result<Value> native_scatter(CallContext& ctx, std::span<Value> args) {
     }
   }
   values = c.op("flatten", {c.op("broadcast_to", {values, make_ints(index.shape())})});
-  const Value flat = c.op("index_put", {c.op("flatten", {args[0]}), Value(i64{0}), c.op("flatten", {places}),
-                                        values});
+  const Value flat =
+      c.op("index_put", {c.op("flatten", {args[0]}), Value(i64{0}), c.op("flatten", {places}), values});
   return c.give(c.op("reshape", {flat, make_ints(x.shape())}));
 }
 
@@ -226,8 +228,8 @@ Result<Value> native_repeat_kv(CallContext& ctx, std::span<Value> args) {
   return c.give(c.op("reshape", {c.op("broadcast_to", {apart, make_ints(wide)}), make_ints(out)}));
 }
 
-// Queries of new positions on the keys and values of all, [length, heads * dims] or [length, heads, dims]. The
-// keys have their positions already; the queries get theirs here, the last of the cache.
+// Queries of new positions on the keys and values of all, [length, heads * dims] or [length, heads, dims].
+// The keys have their positions already; the queries get theirs here, the last of the cache.
 Result<Value> native_attention_with_cache(CallContext& ctx, std::span<Value> args) {
   const Tensor q = *tensor_of(args[0]), k = *tensor_of(args[1]), v = *tensor_of(args[2]);
   const bool is_flat = q.rank() == 2;
@@ -242,7 +244,8 @@ Result<Value> native_attention_with_cache(CallContext& ctx, std::span<Value> arg
   i64 dims = !is_flat ? q.shape()[2] : k.rank() == 3 ? k.shape()[2] : 0;
   if (dims == 0 && args[4].as_int() > 0) dims = width / args[4].as_int();
   const auto divides = [&](i64 d) { return d > 0 && d % 2 == 0 && width % d == 0 && kv_width % d == 0; };
-  if (!divides(dims) && is_flat && k.rank() == 2) dims = std::gcd(width, kv_width);  // fewer heads than asked for
+  if (!divides(dims) && is_flat && k.rank() == 2)
+    dims = std::gcd(width, kv_width);  // fewer heads than asked for
   if (!divides(dims) || (width / dims) % (kv_width / dims) != 0 || length < count) {
     return fail(Code::BadProgram, "heads of {} dims do not divide q {} and keys {}", dims,
                 to_string(q.shape()), to_string(k.shape()));
@@ -270,9 +273,11 @@ const Builtin kRows[] = {
      native_apply_mask},
     {"attention_with_cache",
      "(q: tensor, keys: tensor, values: tensor, output: any = none, heads: int = 32) -> tensor",
-     "Causal attention of the queries at the last positions of a cache, [length, heads * dims], which get their "
+     "Causal attention of the queries at the last positions of a cache, [length, heads * dims], which get "
+     "their "
      "rope here, then linear with the output weight.",
-     "attention_with_cache([[1.0, 0.0]], [[1.0, 0.0]], [[2.0, 3.0]], [[1.0, 0.0], [0.0, 1.0]], heads: 1)  //~ "
+     "attention_with_cache([[1.0, 0.0]], [[1.0, 0.0]], [[2.0, 3.0]], [[1.0, 0.0], [0.0, 1.0]], heads: 1)  "
+     "//~ "
      "[[2.0000 3.0000]] shape=[1, 2] float32",
      Effect::Pure, native_attention_with_cache},
     {"batch_norm", "(x: tensor, gamma: any = none, beta: any = none, eps: float = 1e-5) -> tensor",
@@ -287,8 +292,9 @@ const Builtin kRows[] = {
      native_dropout},
     {.name = "embedding",
      .signature = "(table: tensor, ids: tensor) -> tensor",
-     .doc = "The rows of a table that the ids name (one id as a plain number: one row); quantised rows come out "
-            "as float32.",
+     .doc =
+         "The rows of a table that the ids name (one id as a plain number: one row); quantised rows come out "
+         "as float32.",
      .example = "embedding([[1.0, 2.0], [3.0, 4.0]], [1, 0])  //~ [[3.0000 4.0000] [1.0000 2.0000]] "
                 "shape=[2, 2] float32",
      .native = native_embedding,
@@ -299,7 +305,8 @@ const Builtin kRows[] = {
     {"fused_affine", "(x: tensor, scale: tensor, bias: tensor) -> tensor", "x * scale + bias.",
      "fused_affine([1.0, 2.0], [2.0, 2.0], [1.0, 0.0])  //~ [3.0000 4.0000] shape=[2] float32", Effect::Pure,
      native_fused_affine},
-    {"fused_gelu_linear", "(x: tensor, weight: tensor, bias: any = none) -> tensor", "gelu(x) @ weight + bias.",
+    {"fused_gelu_linear", "(x: tensor, weight: tensor, bias: any = none) -> tensor",
+     "gelu(x) @ weight + bias.",
      "fused_gelu_linear([[0.0]], [[2.0]], [3.0])  //~ [[3.0000]] shape=[1, 1] float32", Effect::Pure,
      native_fused_gelu_linear},
     {"fused_mul_relu", "(a: tensor, b: tensor) -> tensor", "relu(a * b).",
@@ -307,9 +314,10 @@ const Builtin kRows[] = {
      native_fused_mul_relu},
     {.name = "gather",
      .signature = "(x: tensor, axis: int, index: tensor) -> tensor",
-     .doc = "For every element of index: the element of x there along the axis, elsewhere at the same place. An "
-            "index of one axis picks places along the axis; as long as a matrix has rows, and along axis 1, one "
-            "of each row.",
+     .doc =
+         "For every element of index: the element of x there along the axis, elsewhere at the same place. An "
+         "index of one axis picks places along the axis; as long as a matrix has rows, and along axis 1, one "
+         "of each row.",
      .example =
          "gather([[1.0, 2.0], [3.0, 4.0]], 1, [[1], [0]])  //~ [[2.0000] [3.0000]] shape=[2, 1] float32",
      .native = native_gather,
@@ -324,18 +332,22 @@ const Builtin kRows[] = {
      .native = native_rms_norm,
      .is_other_form = is_other_rms_norm},
     {.name = "rope",
-     .signature = "(x: tensor, positions: tensor = 0, base: float = 10000.0, dims: int = 0, scale: float = 1.0, "
-                  "pairing: string = \"adjacent\") -> tensor",
+     .signature =
+         "(x: tensor, positions: tensor = 0, base: float = 10000.0, dims: int = 0, scale: float = 1.0, "
+         "pairing: string = \"adjacent\") -> tensor",
      .doc = "Rotates the pairs of x [..., positions, heads, dims] by position * scale * base^(-2i/dims); a "
             "single position is that of the first row. rope(x, cos, sin) takes the angles from tables.",
-     .example = "rope([[[1.0, 0.0]], [[1.0, 0.0]]])  //~ [[[1.0000 0.0000]] [[0.5403 0.8415]]] shape=[2, 1, 2] "
-                "float32",
+     .example =
+         "rope([[[1.0, 0.0]], [[1.0, 0.0]]])  //~ [[[1.0000 0.0000]] [[0.5403 0.8415]]] shape=[2, 1, 2] "
+         "float32",
      .native = native_rope,
      .is_other_form = is_other_rope},
     {"scatter", "(x: tensor, axis: int, index: tensor, src: any) -> tensor",
-     "x, where for every element of index the element of src there has been put at that place along the axis; of "
+     "x, where for every element of index the element of src there has been put at that place along the "
+     "axis; of "
      "a place named twice the last stays. An index of one axis names places along the axis.",
-     "scatter([[0.0, 0.0], [0.0, 0.0]], 1, [[1], [0]], [[5.0], [6.0]])  //~ [[0.0000 5.0000] [6.0000 0.0000]] "
+     "scatter([[0.0, 0.0], [0.0, 0.0]], 1, [[1], [0]], [[5.0], [6.0]])  //~ [[0.0000 5.0000] [6.0000 "
+     "0.0000]] "
      "shape=[2, 2] float32",
      Effect::Pure, native_scatter},
 };

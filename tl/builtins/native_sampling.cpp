@@ -1,5 +1,5 @@
-// The next token from logits, as a number that the host knows: the first implementation's names. The op `sample`
-// does the same without waiting.
+// The next token from logits, as a number that the host knows: the first implementation's names. The op
+// `sample` does the same without waiting.
 #include "tl/builtins/chain.h"
 #include "tl/builtins/convert.h"
 #include "tl/builtins/families.h"
@@ -87,7 +87,8 @@ Result<Value> native_print_top_k(CallContext& ctx, std::span<Value> args) {
 // What draws is not pure: it must not become a constant of a replayed call.
 const Builtin kRows[] = {
     {"print_top_k", "(logits: tensor, k: any = none, tokenizer: any = none) -> unit",
-     "Prints the k (10) largest logits of the last row with their tokens.", "print_top_k([1.0], 0)", Effect::Io, native_print_top_k},
+     "Prints the k (10) largest logits of the last row with their tokens.", "print_top_k([1.0], 0)",
+     Effect::Io, native_print_top_k},
     {.name = "sample",
      .signature = "(logits: tensor, temperature: float = 1.0, top_k: int = 0, top_p: float = 1.0, "
                   "min_p: float = 0.0, typical_p: float = 1.0, seed: int = none, position: int = none, "

@@ -163,10 +163,10 @@ void Compiler::call_builtin(const Builtin& builtin, const std::vector<ast::Arg>&
   std::vector<std::string_view> names;
   for (const ast::Arg& arg : args) names.push_back(arg.name.text);
   const int shape = declared != nullptr ? builtin.parsed.find("shape") : -1;
-  const bool gives_shape =
-      shape >= 0 && builtin.parsed.params[static_cast<size_t>(shape)].kind == lang::ParamKind::Ints &&
-      std::all_of(declared->dims.begin(), declared->dims.end(),
-                  [](const ast::Dim& dim) { return dim.kind == ast::Dim::Kind::Value; });
+  const bool gives_shape = shape >= 0 &&
+                           builtin.parsed.params[static_cast<size_t>(shape)].kind == lang::ParamKind::Ints &&
+                           std::all_of(declared->dims.begin(), declared->dims.end(),
+                                       [](const ast::Dim& dim) { return dim.kind == ast::Dim::Kind::Value; });
   auto order = lang::arrange_arguments(builtin.parsed, names);
   if (gives_shape) {
     lang::Signature signature = builtin.parsed;

@@ -49,7 +49,8 @@ Type Checker::call(const ast::Call& e) {
 Type Checker::declared_value(const ast::Expr& value, const ast::Type* type) {
   const auto* call = type != nullptr ? ast::get_if<ast::Call>(&value) : nullptr;
   const auto* name = call != nullptr ? ast::get_if<ast::Name>(call->callee) : nullptr;
-  const bool is_builtin = name != nullptr && type->kind == ast::TypeKind::Tensor && lang::find_builtin(name->text) != nullptr;
+  const bool is_builtin =
+      name != nullptr && type->kind == ast::TypeKind::Tensor && lang::find_builtin(name->text) != nullptr;
   Type found = expression(value);
   if (is_builtin && found.is(Kind::Tensor)) found.dtype_known = false;
   return found;

@@ -2,8 +2,8 @@
 // axis.
 #include "tl/ops/batch/rules.h"
 #include "tl/ops/ops.h"
-#include "tl/ops/whole.h"
 #include "tl/ops/view/copy.h"
+#include "tl/ops/whole.h"
 
 namespace tl {
 namespace {
@@ -122,7 +122,8 @@ Result<void> want_whole(const TensorType& index) {
 i64 place(KernelCall& call, const Operand& index, i64 offset, int axis, i64 size) {
   i64 number = 0;
   if (!load_whole(index.dtype, index.address(), offset, number)) {
-    call.fail(fmt::format("index {} is no whole number", load_as_double(index.dtype, index.address(), offset)));
+    call.fail(
+        fmt::format("index {} is no whole number", load_as_double(index.dtype, index.address(), offset)));
     return -1;
   }
   const i64 at = number < 0 ? number + size : number;

@@ -45,17 +45,6 @@ Type Checker::call(const ast::Call& e) {
   return builtin == nullptr ? Type{} : call_builtin(*builtin, e.args, std::move(given), e.span);
 }
 
-// A declared element type is that of what a builtin makes where the call names none.
-Type Checker::declared_value(const ast::Expr& value, const ast::Type* type) {
-  const auto* call = type != nullptr ? ast::get_if<ast::Call>(&value) : nullptr;
-  const auto* name = call != nullptr ? ast::get_if<ast::Name>(call->callee) : nullptr;
-  const bool is_builtin =
-      name != nullptr && type->kind == ast::TypeKind::Tensor && lang::find_builtin(name->text) != nullptr;
-  Type found = expression(value);
-  if (is_builtin && found.is(Kind::Tensor)) found.dtype_known = false;
-  return found;
-}
-
 Type Checker::call_value(const ast::Call& e, const Type& callee, std::vector<Operand> given) {
   if (callee.is_any()) return {};
   if (!callee.is(Kind::Function)) {
@@ -75,6 +64,23 @@ static std::optional<std::vector<int>> arrange(const lang::Signature& signature,
   for (const ast::Arg& arg : args) names.push_back(arg.name.text);
   Result<std::vector<int>> order = lang::arrange_arguments(signature, names);
   return order.ok() ? std::optional(std::move(order).value()) : std::nullopt;
+}
+
+// A declared element type is that of what a builtin makes, where the call names none.
+Type Checker::declared_value(const ast::Expr& value, const ast::Type* type) {
+  Type found = expression(value);
+  const auto* call = type != nullptr ? ast::get_if<ast::Call>(&value) : nullptr;
+  const auto* name = call != nullptr ? ast::get_if<ast::Name>(call->callee) : nullptr;
+  const auto dtype = name != nullptr ? find_dtype(type->name.text) : std::nullopt;
+  const lang::Builtin* builtin = dtype ? lang::find_builtin(name->text) : nullptr;
+  if (builtin == nullptr || type->kind != ast::TypeKind::Tensor || !found.is(Kind::Tensor)) return found;
+  if (find_symbol(name->text).is_known() || scopes_.find(name->text) != Scopes::kNowhere) return found;
+  const int at = builtin->parsed.find("dtype");
+  const auto order = arrange(builtin->parsed, call->args, false);
+  if (at < 0 || !order || (*order)[static_cast<size_t>(at)] >= 0) return found;
+  found.tensor.dtype = *dtype;
+  found.dtype_known = true;
+  return found;
 }
 
 Type Checker::call_function(const std::vector<ast::Param>& params, const ast::Type* result,

@@ -10,6 +10,7 @@
 #include "tl/builtins/operators.h"
 #include "tl/ops/elementwise/scalar_ops.h"
 #include "tl/ops/find_op.h"
+#include "tl/ops/ops.h"
 #include "tl/tensor/op.h"
 
 namespace tl::lang {
@@ -62,6 +63,9 @@ Table make_table() {
       table.rows.push_back(row_of_op(*op));
     } else {
       parse_row(table.hidden_ops[op] = row_of_op(*op));
+    }
+    for (Builtin& row : std::span(table.rows).first(natives)) {
+      if (row.name == op->name && row.is_other_form != nullptr) row.op = op;
     }
   }
   std::sort(table.rows.begin(), table.rows.end(),
@@ -180,6 +184,14 @@ bool compares(const OpDef& op) {
   return op.fused_code >= 0 && info(static_cast<ScalarCode>(op.fused_code)).rule == ScalarRule::Compare;
 }
 
+// A view that would cut through a quantised tensor's blocks is one of what they hold.
+Result<void> open_blocks(CallContext& ctx, const OpDef& op, Tensor& x, const Attrs& attrs) {
+  if (op.kind != OpKind::View || !is_quantised(x.dtype()) || infer_types(op, {&x.type(), 1}, attrs).ok())
+    return {};
+  TL_TRY(x, ctx.executor().apply(op_dequantize, {&x, 1}, {}, ctx.span));
+  return {};
+}
+
 Result<Value> call_op_row(const Builtin& row, CallContext& ctx, std::span<Value> args) {
   if (args.size() == 1 && args[0].is_number()) {
     if (const ScalarFn f = scalar_function(row.name)) return Value(f(args[0].number()));
@@ -225,6 +237,7 @@ Result<Value> call_op_row(const Builtin& row, CallContext& ctx, std::span<Value>
     for (const Tensor& t : results) items.push_back(make_tensor(t));
     return make_tuple(std::move(items));
   }
+  if (inputs.size() == 1) TL_TRY_DO(open_blocks(ctx, *row.op, inputs[0], attrs));
   TL_TRY(Tensor result, ctx.executor().apply(*row.op, inputs, std::move(attrs), ctx.span));
   return make_tensor(std::move(result));
 }
@@ -246,12 +259,12 @@ Result<Value> call_builtin(const Builtin& builtin, CallContext& ctx, std::span<V
     const Parameter& p = parameter_at(builtin.parsed, i);
     if (p.is_optional && p.default_value.is_empty()) args[i].clear();
   }
-  if (builtin.op != nullptr) return call_op_row(builtin, ctx, args);
+  if (!calls_native(builtin, args)) return call_op_row(builtin, ctx, args);
   for (size_t i = 0; i < args.size(); ++i) {
     const Parameter& p = parameter_at(builtin.parsed, i);
     if (args[i].is_empty()) {
       args[i] = own_default(p);
-    } else if (p.kind != ParamKind::Any) {
+    } else if (p.kind != ParamKind::Any && builtin.op == nullptr) {  // other forms take other kinds
       auto converted = convert(ctx, args[i], p.kind);
       if (!converted.ok()) return argument_error(builtin, i, std::move(converted).error());
       args[i] = std::move(converted).value();

@@ -24,6 +24,9 @@ struct Builtin {
   // Where a parameter's default is none, a `none` that is given means the same as nothing given, unless this
   // says that it is a value like others (what get(xs, at, none) gives where nothing is).
   bool keeps_none = false;
+  // A native of an op's name hides the op, but for one that says this: calls of which it is false are the
+  // op's, whose parameters are the row's (some of them optional here).
+  bool (*is_other_form)(std::span<const Value> args) = nullptr;
   const OpDef* op = nullptr;  // null: `native`
   Signature parsed = {};      // filled when the table is made
 };
@@ -32,6 +35,12 @@ struct Builtin {
 std::span<const Builtin> all_builtins();
 // Null if there is none.
 const Builtin* find_builtin(std::string_view name);
+
+// Whether a call with these arguments is the native's and not the op's, where a row has both.
+inline bool calls_native(const Builtin& builtin, std::span<const Value> args) {
+  if (builtin.op == nullptr || builtin.native == nullptr) return builtin.op == nullptr;
+  return builtin.is_other_form(args);
+}
 
 // A builtin as a value.
 struct BuiltinRef : ObjectOf<ObjectKind::Builtin> {

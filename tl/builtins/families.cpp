@@ -16,7 +16,8 @@ constexpr NativeRows kNativeRows[] = {
     {"world", io_natives},         {"machine", system_natives},  {"machine", runtime_natives},
     {"tensors", tensor_natives},   {"counted", counted_natives}, {"models", model_natives},
     {"random", random_natives},    {"functions", task_natives},  {"functions", vmap_natives},
-    {"functions", repeat_natives},
+    {"functions", repeat_natives}, {"layers", nn_natives},       {"sampling", sampling_natives},
+    {"graphs", graph_natives},     {"older", first_natives},     {"older", candle_natives},
 };
 
 // The ops of ops.def from `first` up to the next one that is named here.
@@ -46,6 +47,7 @@ constexpr BuiltinFamily kFamilies[] = {
     {"sorting", "order"},
     {"products", "products with matrices, embedding, attention"},
     {"rows", "normalisations of rows, and masks"},
+    {"layers", "layers of networks made of ops, and their masks"},
     {"positions", "rotary and sinusoidal positions"},
     {"weights", "quantised weights"},
     {"counted", "results whose size depends on data"},
@@ -53,6 +55,8 @@ constexpr BuiltinFamily kFamilies[] = {
     {"random", "generators of random numbers"},
     {"sampling", "penalties, filters and draws on logits"},
     {"models", "models, tokenizers and caches"},
+    {"graphs", "scores and losses of knowledge graphs, and passes over neighbours"},
+    {"older", "names and forms of the first TensorLogic that newer ones stand beside"},
 };
 
 struct Families {

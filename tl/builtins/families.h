@@ -8,13 +8,18 @@
 
 namespace tl::lang {
 
+std::span<const Builtin> candle_natives();
 std::span<const Builtin> counted_natives();
+std::span<const Builtin> first_natives();
+std::span<const Builtin> graph_natives();
 std::span<const Builtin> io_natives();
 std::span<const Builtin> list_natives();
 std::span<const Builtin> model_natives();
+std::span<const Builtin> nn_natives();
 std::span<const Builtin> random_natives();
 std::span<const Builtin> repeat_natives();
 std::span<const Builtin> runtime_natives();
+std::span<const Builtin> sampling_natives();
 std::span<const Builtin> scalar_natives();
 std::span<const Builtin> string_natives();
 std::span<const Builtin> system_natives();

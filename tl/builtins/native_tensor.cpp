@@ -44,16 +44,22 @@ Result<Value> native_item(CallContext& ctx, std::span<Value> args) {
   return fail(Code::BadProgram, "item: argument 'x' is {}, want one number", type_name(args[0]));
 }
 
+// tensor(values, dtype), tensor(values, shape) and both.
 Result<Value> native_tensor(CallContext& ctx, std::span<Value> args) {
+  const bool type_first = args[1].is_dtype() || args[1].is(ObjectKind::String);
+  const Value& type = type_first ? args[1] : args[2];
+  const Value& shape = type_first ? args[2] : args[1];
   std::optional<DType> dtype;
-  if (!args[1].is_empty()) {
-    TL_TRY(dtype, to_dtype(args[1]));
+  if (!type.is_empty()) {
+    TL_TRY(dtype, to_dtype(type));
   }
   auto made = to_tensor(ctx, args[0], dtype);
   if (!made.ok()) return std::move(made).error().within("tensor");
-  Tensor t = std::move(made).value();
-  if (dtype && t.dtype() != *dtype) return call_op(ctx, "cast", {make_tensor(std::move(t)), Value(*dtype)});
-  return make_tensor(std::move(t));
+  Value out = make_tensor(std::move(made).value());
+  if (dtype && tensor_of(out)->dtype() != *dtype) {
+    TL_TRY(out, call_op(ctx, "cast", {out, Value(*dtype)}));
+  }
+  return shape.is_empty() ? out : call_op(ctx, "reshape", {out, shape});
 }
 
 Value nested_list(const HostTensor& host, int axis, i64& at) {
@@ -263,9 +269,9 @@ const Builtin kRows[] = {
      "chunk([1, 2, 3, 4], 2)  //~ [[1, 2], [3, 4]]", Effect::Pure, native_chunk},
     {"dtype", "(x: any) -> dtype", "The element type of a tensor.", "dtype([1.5])  //~ float32", Effect::Pure,
      native_dtype},
-    {"from_array", "(values: any, dtype: any = none) -> tensor", "The same as tensor.",
+    {"from_array", "(values: any, shape: any = none, dtype: any = none) -> tensor", "The same as tensor.",
      "shape(from_array([1.0, 2.0]))  //~ [2]", Effect::Pure, native_tensor},
-    {"from_vec", "(values: any, dtype: any = none) -> tensor", "The same as tensor.",
+    {"from_vec", "(values: any, shape: any = none, dtype: any = none) -> tensor", "The same as tensor.",
      "shape(from_vec([1.0, 2.0]))  //~ [2]", Effect::Pure, native_tensor},
     {"item", "(x: any) -> any", "The number in a tensor of one element; waits for it.",
      "item([2.5])  //~ 2.5", Effect::Pure, native_item},
@@ -279,7 +285,8 @@ const Builtin kRows[] = {
      native_rank},
     {"shape", "(x: any) -> list", "The dims of a tensor.", "shape([[1.0, 2.0]])  //~ [1, 2]", Effect::Pure,
      native_shape},
-    {"tensor", "(values: any, dtype: any = none) -> tensor", "A tensor of a list of numbers, nested or not.",
+    {"tensor", "(values: any, shape: any = none, dtype: any = none) -> tensor",
+     "A tensor of a list of numbers, nested or not; of a shape, of an element type.",
      "tensor([1, 2], float32)  //~ [1.0000 2.0000] shape=[2] float32", Effect::Pure, native_tensor},
     {"top_k_indices", "(x: tensor, k: int) -> tensor",
      "Where the k largest of each row are, as int64, in falling order; the first of equals comes first.",

@@ -65,6 +65,12 @@ void Compiler::call_path(const ast::Call& e, const ast::Path& path, u16 dst) {
     return;
   }
   const Builtin* builtin = lang::find_builtin(builtin_name);
+  if (const auto to = find_dtype(name); builtin == nullptr && to && e.args.size() == 1) {  // f32::f16(x)
+    const u16 value = expression(*e.args[0].value);
+    const CastSpec spec{.is_scalar = false, .dtype = *to, .tensor_dtype = *to};
+    emit(Op::Cast, e.span, dst, value, cast_index(spec), is_temporary(value) ? kTakesB : 0);
+    return;
+  }
   if (builtin == nullptr) {
     unknown_name(builtin_name, path.name.span);
     return;
@@ -115,12 +121,58 @@ void Compiler::call_function(int proto, const ast::Call& e, u16 dst) {
   emit(Op::CallFn, e.span, dst, fn_->proto->calls.size() - 1, first);
 }
 
+// The builtin that makes a tensor of an element type of its choice.
+const Builtin* Compiler::creation(const ast::Call& e, const ast::Type& type) {
+  const auto* name = ast::get_if<ast::Name>(e.callee);
+  if (name == nullptr || type.kind != ast::TypeKind::Tensor || !find_dtype(type.name.text)) return nullptr;
+  if (is_self(name->text) || find(name->text).kind != Place::Kind::None || find_symbol(name->text) != nullptr)
+    return nullptr;
+  const Builtin* builtin = lang::find_builtin(name->text);
+  return builtin != nullptr && builtin->parsed.find("dtype") >= 0 ? builtin : nullptr;
+}
+
+void Compiler::declared_value(const ast::Expr& value, const ast::Type* type, u16 dst) {
+  const auto* call = type != nullptr ? ast::get_if<ast::Call>(&value) : nullptr;
+  const Builtin* builtin = call != nullptr ? creation(*call, *type) : nullptr;
+  if (builtin == nullptr) return expression_to(value, dst);
+  const u16 mark = fn_->next_register;
+  call_builtin(*builtin, call->args, call->span, dst, find_dtype(type->name.text), type);
+  fn_->next_register = mark;
+}
+
+void Compiler::declared_shape(const ast::Type& type, u16 dst) {
+  const u16 first = fn_->next_register;
+  for (const ast::Dim& dim : type.dims) {
+    const u16 reg = new_register(dim.span);
+    const auto* name = ast::get_if<ast::Name>(dim.value);
+    const auto named = name != nullptr ? fn_->dims.find(name->text) : fn_->dims.end();
+    if (named != fn_->dims.end()) {
+      emit(Op::Move, dim.span, reg, named->second);
+    } else {
+      expression_to(*dim.value, reg);
+    }
+    fn_->next_register = static_cast<u16>(reg + 1);
+  }
+  emit(Op::MakeList, type.span, dst, first, type.dims.size());
+  fn_->next_register = first;
+}
+
 void Compiler::call_builtin(const Builtin& builtin, const std::vector<ast::Arg>& args, Span span, u16 dst,
-                            std::optional<DType> dtype) {
+                            std::optional<DType> dtype, const ast::Type* declared) {
   note_interrupts(builtin);
   std::vector<std::string_view> names;
   for (const ast::Arg& arg : args) names.push_back(arg.name.text);
+  const int shape = declared != nullptr ? builtin.parsed.find("shape") : -1;
+  const bool gives_shape = shape >= 0 &&
+                           builtin.parsed.params[static_cast<size_t>(shape)].kind == lang::ParamKind::Ints &&
+                           std::all_of(declared->dims.begin(), declared->dims.end(),
+                                       [](const ast::Dim& dim) { return dim.kind == ast::Dim::Kind::Value; });
   auto order = lang::arrange_arguments(builtin.parsed, names);
+  if (gives_shape) {
+    lang::Signature signature = builtin.parsed;
+    signature.params[static_cast<size_t>(shape)].is_optional = true;
+    order = lang::arrange_arguments(signature, names);
+  }
   if (!order.ok()) {
     diags_.report(DiagCode::BadArguments, span, builtin.name, order.error().message)
         .note("{}{}", builtin.name, builtin.signature);
@@ -134,6 +186,8 @@ void Compiler::call_builtin(const Builtin& builtin, const std::vector<ast::Arg>&
     const auto reg = static_cast<u16>(first + i);
     if (at >= 0) {
       place_of[static_cast<size_t>(at)] = static_cast<int>(i);
+    } else if (gives_shape && i == static_cast<size_t>(shape)) {
+      declared_shape(*declared, reg);
     } else if (dtype && i < builtin.parsed.params.size() && builtin.parsed.params[i].name == "dtype") {
       emit(Op::LoadConstant, span, reg, constant(Value(*dtype)));
     } else {

@@ -118,7 +118,7 @@ void Compiler::let(const ast::Let& s) {
     return;
   }
   const u16 reg = new_register(s.span);
-  expression_to(*s.value, reg);
+  declared_value(*s.value, s.type.get(), reg);
   coerce(reg, s.type.get(), s.names[0].text, s.value->span);
   fn_->next_register = static_cast<u16>(reg + 1);
   store_new(s.names[0].text, reg, s.names[0].span);
@@ -347,7 +347,7 @@ void Compiler::store_item(const Target& t, u16 value, u8 takes) {
 void Compiler::tensor_decl(const ast::TensorDecl& s) {
   const u16 reg = new_register(s.span);
   if (s.value != nullptr) {
-    expression_to(*s.value, reg);
+    declared_value(*s.value, s.type.get(), reg);
     coerce(reg, s.type.get(), s.name.text, s.span, true);
   } else {
     const TypeSpec spec = type_spec(s.type.get());

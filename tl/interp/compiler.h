@@ -149,8 +149,12 @@ class Compiler {
   void call(const ast::Call& e, u16 dst);
   void call_path(const ast::Call& e, const ast::Path& path, u16 dst);
   void call_function(int proto, const ast::Call& e, u16 dst);
+  // The value of a variable of a declared type, which says what a call such as zeros() leaves open.
+  void declared_value(const ast::Expr& value, const ast::Type* type, u16 dst);
+  const Builtin* creation(const ast::Call& e, const ast::Type& type);
+  void declared_shape(const ast::Type& type, u16 dst);
   void call_builtin(const Builtin& builtin, const std::vector<ast::Arg>& args, Span span, u16 dst,
-                    std::optional<DType> dtype = {});
+                    std::optional<DType> dtype = {}, const ast::Type* declared = nullptr);
   void call_value(const ast::Call& e, u16 dst);
   void method_call(const ast::MethodCall& e, u16 dst);
   // Where the arguments go among the parameters; reports what does not fit.

@@ -335,14 +335,15 @@ bool Tracer::change(const Builtin& builtin, std::span<Value> args) {
 
 bool Tracer::call(const Builtin& builtin, std::span<Value> args, Value& result) {
   if (is_aborted_) return false;
-  if (builtin.op != nullptr) {
+  if (!lang::calls_native(builtin, args)) {
     before_op(builtin, args);
     return false;
   }
   const Native* kind = special(builtin.name);
   const Tensor* first = args.empty() ? nullptr : tensor_of(args[0]);
   if (kind == nullptr) {
-    if (builtin.effect != lang::Effect::Pure) {
+    const bool draws = builtin.op != nullptr && builtin.op->is_random;
+    if (builtin.effect != lang::Effect::Pure || draws) {
       abort(fmt::format("it calls {}", builtin.name));
       return false;
     }

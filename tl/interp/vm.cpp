@@ -137,7 +137,7 @@ void Vm::recover() {
 Result<Value> Vm::call_back(const Value& function, std::span<const Value> args) {
   constexpr int kMaxNativeDepth = 100;
   if (const auto* builtin = function.get_if<lang::BuiltinRef>()) {
-    if (tracer_ != nullptr && builtin->builtin.op == nullptr)
+    if (tracer_ != nullptr && builtin->builtin.native != nullptr)
       tracer_->abort(fmt::format("{} is called by another builtin", builtin->builtin.name));
     return call_positional(builtin->builtin, ctx_, args);
   }

@@ -66,6 +66,23 @@ static std::optional<std::vector<int>> arrange(const lang::Signature& signature,
   return order.ok() ? std::optional(std::move(order).value()) : std::nullopt;
 }
 
+// A declared element type is that of what a builtin makes, where the call names none.
+Type Checker::declared_value(const ast::Expr& value, const ast::Type* type) {
+  Type found = expression(value);
+  const auto* call = type != nullptr ? ast::get_if<ast::Call>(&value) : nullptr;
+  const auto* name = call != nullptr ? ast::get_if<ast::Name>(call->callee) : nullptr;
+  const auto dtype = name != nullptr ? find_dtype(type->name.text) : std::nullopt;
+  const lang::Builtin* builtin = dtype ? lang::find_builtin(name->text) : nullptr;
+  if (builtin == nullptr || type->kind != ast::TypeKind::Tensor || !found.is(Kind::Tensor)) return found;
+  if (find_symbol(name->text).is_known() || scopes_.find(name->text) != Scopes::kNowhere) return found;
+  const int at = builtin->parsed.find("dtype");
+  const auto order = arrange(builtin->parsed, call->args, false);
+  if (at < 0 || !order || (*order)[static_cast<size_t>(at)] >= 0) return found;
+  found.tensor.dtype = *dtype;
+  found.dtype_known = true;
+  return found;
+}
+
 Type Checker::call_function(const std::vector<ast::Param>& params, const ast::Type* result,
                             const std::vector<ast::Arg>& args, std::vector<Operand> given,
                             const Operand* self) {
@@ -148,6 +165,19 @@ static bool fits(const Type& t, lang::ParamKind kind) {
   return true;
 }
 
+// Whether a call may be of a form that the builtin's op knows nothing of.
+static bool may_be_other_form(const lang::Builtin& builtin, const std::vector<Operand>& args) {
+  if (builtin.is_other_form == nullptr) return false;
+  const auto rank = [&](size_t i) {
+    const std::optional<Type> t = to_tensor(args[i].type);
+    return t && t->has_rank() ? t->tensor.rank() : -1;
+  };
+  if (builtin.name == "embedding") return args[1].type.is_number();
+  if (builtin.name == "gather") return rank(2) < 0 || (rank(2) == 1 && rank(0) != 1);
+  if (builtin.name == "rms_norm") return !args[1].span || args[1].type.is_number();
+  return false;
+}
+
 Type Checker::call_arranged(const lang::Builtin& builtin, const std::optional<std::vector<int>>& order,
                             std::vector<Operand> given, Span span, std::optional<DType> dtype) {
   if (!order) return {};
@@ -166,6 +196,7 @@ Type Checker::call_arranged(const lang::Builtin& builtin, const std::optional<st
     }
     const Type& t = args.back().type;
     if (t.is_any() || (t.is(Kind::Unit) && p.is_optional) || fits(t, p.kind)) continue;
+    if (builtin.is_other_form != nullptr) return {};
     diags_
         .report(DiagCode::TypeMismatch, args.back().span, fmt::format("'{}'", p.name), describe(t),
                 name_of(p.kind))
@@ -173,6 +204,7 @@ Type Checker::call_arranged(const lang::Builtin& builtin, const std::optional<st
     all_fit = false;
   }
   if (!all_fit) return {};
+  if (may_be_other_form(builtin, args)) return {};
   return builtin.op != nullptr ? call_op(builtin, args, span) : call_native(builtin, args, span);
 }
 
@@ -231,8 +263,13 @@ Type Checker::call_native(const lang::Builtin& builtin, const std::vector<Operan
     return int_type(first.tensor.rank());
   if (name == "tensor" || name == "from_array" || name == "from_vec") {
     Type out = first;
-    if (given(1)) out.dtype_known = args[1].type.is(Kind::DType) && args[1].type.dtype_known;
-    if (out.dtype_known && given(1)) out.tensor.dtype = args[1].type.tensor.dtype;
+    for (const size_t i : {size_t{1}, size_t{2}}) {  // the element type or the shape, in either order
+      if (!given(i)) continue;
+      const Type& t = args[i].type;
+      if (!t.is(Kind::DType) && !t.is(Kind::String)) return {};
+      out.dtype_known = t.is(Kind::DType) && t.dtype_known;
+      if (out.dtype_known) out.tensor.dtype = t.tensor.dtype;
+    }
     return out;
   }
   const Type out = result_of(builtin);

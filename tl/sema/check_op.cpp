@@ -291,7 +291,12 @@ Type Checker::call_op(const lang::Builtin& row, const std::vector<Operand>& args
     const lang::Parameter& p = row.parsed.params[std::min(i, row.parsed.params.size() - 1)];
     const bool given = static_cast<bool>(args[i].span);
     if (p.kind == lang::ParamKind::Tensor) {
-      if (given) inputs.push_back(args[i]);
+      if (given) {
+        inputs.push_back(args[i]);
+      } else if (row.is_other_form != nullptr) {
+        if (!p.default_value.is_int()) return {};
+        inputs.push_back({int_type(p.default_value.as_int()), span});
+      }
       continue;
     }
     if (given && args[i].type.is(Kind::Unit)) return {};

@@ -126,7 +126,7 @@ void Checker::for_loop(const ast::For& s) {
 }
 
 void Checker::let(const ast::Let& s) {
-  Type value = expression(*s.value);
+  Type value = declared_value(*s.value, s.type.get());
   if (s.is_tuple) {
     const bool known = (value.is(Kind::Tuple) || value.is(Kind::List)) && value.items_known;
     const bool fits = !known || value.items.size() == s.names.size();
@@ -212,7 +212,7 @@ void Checker::tensor_decl(const ast::TensorDecl& s) {
     if (const auto dtype = find_dtype(s.type->name.text)) type.tensor.dtype = *dtype, type.dtype_known = true;
   }
   if (s.value != nullptr) {
-    const Type value = expression(*s.value);
+    const Type value = declared_value(*s.value, s.type.get());
     const std::optional<Type> made = to_tensor(value);
     const bool is_list = value.is(Kind::List) || value.is(Kind::Tensor);
     // A list is brought to the declared shape where it has as many numbers.

@@ -102,6 +102,7 @@ class Checker {
   Type call_function(const std::vector<ast::Param>& params, const ast::Type* result,
                      const std::vector<ast::Arg>& args, std::vector<Operand> given, const Operand* self);
   Type call_value(const ast::Call& e, const Type& callee, std::vector<Operand> given);
+  Type declared_value(const ast::Expr& value, const ast::Type* type);
   Type call_builtin(const lang::Builtin& builtin, const std::vector<ast::Arg>& args,
                     std::vector<Operand> given, Span span, std::optional<DType> dtype = {});
   // `order`: as lang::arrange_arguments gives it; empty where the call does not fit.

@@ -102,8 +102,8 @@ const std::vector<Case>& wrong_programs() {
        "E0201 1:1: concat: cannot join [2, 3] and [2, 4] along axis 0: other dims differ; 1:8 this is [2, "
        "3]; 1:23 this "
        "is [2, 4]"},
-      {OpRejects, "embedding(zeros([4, 2]), zeros([3]))",
-       "E0201 1:1: embedding: found ids of float32, want an int type; 1:11 this is [4, 2]; 1:26 this is [3]"},
+      {OpRejects, "embedding(zeros([4, 2]), zeros([3]) > 0.5)",
+       "E0201 1:1: embedding: found ids of bool, want whole numbers; 1:11 this is [4, 2]; 1:26 this is [3]"},
       {OpRejects, "zeros([2, -3])", "E0201 1:1: zeros: found the negative dim -3 in [2, -3]"},
       // Kinds
       {BadOperands, "print(\"a\" + 1)",

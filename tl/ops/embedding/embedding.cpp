@@ -3,6 +3,7 @@
 #include "tl/device/kernel.h"
 #include "tl/ops/batch/rules.h"
 #include "tl/ops/ops.h"
+#include "tl/ops/whole.h"
 #include "tl/tensor/quant.h"
 
 namespace tl {
@@ -13,8 +14,8 @@ static Result<TensorType> infer_embedding(const InferContext& c) {
     return fail(Code::BadProgram, "found a table of {}, want numbers", name_of(table.dtype));
   if (table.rank() != 2)
     return fail(Code::BadProgram, "found a table {}, want [rows, width]", to_string(table.shape));
-  if (!is_int(ids.dtype))
-    return fail(Code::BadProgram, "found ids of {}, want an int type", name_of(ids.dtype));
+  if (!is_int(ids.dtype) && !is_float(ids.dtype))
+    return fail(Code::BadProgram, "found ids of {}, want whole numbers", name_of(ids.dtype));
   if (ids.rank() == kMaxRank) return fail(Code::BadProgram, "more than {} dimensions", kMaxRank);
   Shape shape = ids.shape;
   shape.push_back(table.shape[1]);
@@ -27,7 +28,12 @@ static void run_embedding(KernelCall& call) {
   const Operand &table = call.in[0], &ids = call.in[1];
   const i64 rows = table.dims[0], width = table.dims[1];
   for (i64 i = call.begin; i < call.end; ++i) {
-    const i64 id = load_as_int(ids.dtype, ids.address(), strided_offset(i, ids.dims, ids.strides));
+    const i64 at_id = strided_offset(i, ids.dims, ids.strides);
+    i64 id = 0;
+    if (!load_whole(ids.dtype, ids.address(), at_id, id)) {
+      return call.fail(
+          fmt::format("id {} is no whole number", load_as_double(ids.dtype, ids.address(), at_id)));
+    }
     if (id < 0 || id >= rows)
       return call.fail(fmt::format("id {} is outside of a table of {} rows", id, rows));
     const i64 at = id * table.strides[0];

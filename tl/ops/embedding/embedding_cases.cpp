@@ -26,6 +26,12 @@ const OpCases cases_embedding =
                  .in = {quantised(DType::Q4_0, {20, 64}).every_row(2), int64({600}).range(0, 9).reversed(0)}},
                 {.name = "blocks", .in = {quantised(DType::Q8_0, {10, 64}), int64({4}).range(0, 9)}},
                 {.name = "large blocks", .in = {quantised(DType::Q6_K, {10, 512}), int64({4}).range(0, 9)}},
+                {.name = "whole floats",
+                 .in = {f32({2, 2}).values({1, 2, 3, 4}), f16({2}).values({1, 0})},
+                 .want = {3, 4, 1, 2}},
+                {.name = "a fraction",
+                 .in = {f32({3, 2}), f32({2}).values({1, 0.5})},
+                 .fails = "id 0.5 is no whole number"},
                 {.name = "beyond the end",
                  .in = {f32({3, 2}), int64({2}).values({0, 3})},
                  .fails = "id 3 is outside of a table of 3 rows"},
@@ -33,7 +39,7 @@ const OpCases cases_embedding =
             },
         .rejects =
             {
-                {.name = "float ids", .in = {f32({3, 2}), f32({2})}, .message = "ids of float32"},
+                {.name = "truth values", .in = {f32({3, 2}), boolean({2})}, .message = "ids of bool"},
                 {.name = "vector", .in = {f32({3}), int64({2})}, .message = "want [rows, width]"},
             },
 };

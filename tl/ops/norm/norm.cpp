@@ -185,7 +185,7 @@ const OpDef op_log_softmax = {
 // y = x / sqrt(mean(x^2) + eps) * weight. Zhang and Sennrich, 2019.
 const OpDef op_rms_norm = {
     .name = "rms_norm",
-    .signature = "(x: tensor, weight: tensor, eps: float = 1e-5) -> tensor",
+    .signature = "(x: tensor, weight: tensor, eps: float = 1e-6) -> tensor",
     .doc = "Scales each row to unit root-mean-square, then by weight.",
     .example = "rms_norm([[3.0, 4.0]], [1.0, 1.0])  //~ [[0.8485 1.1314]] shape=[1, 2] float32",
     .infer = infer_rows,

@@ -31,7 +31,7 @@ static Result<void> check_rows(const TensorType& x) {
 }
 
 static Result<void> check_pairing(const Attrs& attrs) {
-  if (attrs.text() == "adjacent" || attrs.text() == "half") return {};
+  if (attrs.text() == "adjacent" || is_half(attrs.text())) return {};
   return fail(Code::BadProgram, "pairing is \"{}\", want \"adjacent\" or \"half\"", attrs.text());
 }
 
@@ -178,7 +178,7 @@ void rope(KernelCall& call) {
 }
 
 void rope_tables(KernelCall& call) {
-  const RopePairing pairing = call.attrs->text() == "half" ? RopePairing::Half : RopePairing::Adjacent;
+  const RopePairing pairing = is_half(call.attrs->text()) ? RopePairing::Half : RopePairing::Adjacent;
   const RopeRows rows(call.in[0], nullptr);
   const Operand &x = call.in[0], &cosines = call.in[1], &sines = call.in[2];
   const i64 d = x.dims.back(), heads = x.dims[x.rank() - 2];

@@ -8,6 +8,11 @@ namespace tl {
 // How the two numbers of a rotated pair lie in a row of d: (2i, 2i + 1) or (i, i + d/2).
 enum class RopePairing : u8 { Adjacent, Half };
 
+// Both names that are in use for the second.
+inline bool is_half(std::string_view pairing) {
+  return pairing == "half" || pairing == "neox";
+}
+
 // The attributes of rope and rope_with_factors, in the order of their signatures.
 struct RopeAttrs {
   double base;
@@ -19,7 +24,7 @@ struct RopeAttrs {
       : base(attrs.float_at(0)),
         dims(attrs.int_at(1)),
         scale(attrs.float_at(2)),
-        pairing(attrs.text() == "half" ? RopePairing::Half : RopePairing::Adjacent) {}
+        pairing(is_half(attrs.text()) ? RopePairing::Half : RopePairing::Adjacent) {}
   i64 pairs(i64 row) const { return (dims == 0 ? row : dims) / 2; }
 };
 

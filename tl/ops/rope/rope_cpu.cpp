@@ -146,7 +146,7 @@ static void rope_rows(KernelCall& call, const double* frequencies) {
 }
 
 static void rope_table_rows(KernelCall& call) {
-  const RopePairing pairing = call.attrs->text() == "half" ? RopePairing::Half : RopePairing::Adjacent;
+  const RopePairing pairing = is_half(call.attrs->text()) ? RopePairing::Half : RopePairing::Adjacent;
   const RopeRows rows(call.in[0], nullptr);
   const Operand &x = call.in[0], &cosines = call.in[1], &sines = call.in[2];
   const i64 d = x.dims.back(), pairs = d / 2;

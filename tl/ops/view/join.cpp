@@ -3,6 +3,7 @@
 #include "tl/ops/batch/rules.h"
 #include "tl/ops/ops.h"
 #include "tl/ops/view/copy.h"
+#include "tl/ops/whole.h"
 
 namespace tl {
 namespace {
@@ -119,7 +120,12 @@ Result<void> want_whole(const TensorType& index) {
 
 // Place `i` of `index` along an axis of `size`; negative numbers count from the end.
 i64 place(KernelCall& call, const Operand& index, i64 offset, int axis, i64 size) {
-  const i64 number = load_as_int(index.dtype, index.address(), offset);
+  i64 number = 0;
+  if (!load_whole(index.dtype, index.address(), offset, number)) {
+    call.fail(
+        fmt::format("index {} is no whole number", load_as_double(index.dtype, index.address(), offset)));
+    return -1;
+  }
   const i64 at = number < 0 ? number + size : number;
   if (at >= 0 && at < size) return at;
   call.fail(fmt::format("index {} is out of range for axis {} of size {}", number, axis, size));
@@ -161,7 +167,7 @@ void run_index_select(KernelCall& call) {
 Result<TensorType> infer_gather(const InferContext& c) {
   const TensorType &x = c.input(0), &index = c.input(1);
   TL_TRY(const int axis, checked_axis(c.attrs().int_at(0), x.shape));
-  TL_TRY_DO(want_whole(index));
+  if (!is_float(index.dtype)) TL_TRY_DO(want_whole(index));
   if (!agree_besides(axis, x.shape, index.shape)) {
     return fail(Code::BadProgram, "cannot gather from {} with an index of {} along axis {}",
                 to_string(x.shape), to_string(index.shape), axis);

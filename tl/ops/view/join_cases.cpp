@@ -133,16 +133,24 @@ const OpCases cases_gather = {
                  .in = {f64({4, 9}).transposed(), int32({9, 8}).range(0, 3).every(2)},
                  .attrs = "axis: 1"},
                 {.name = "empty", .in = {f32({2, 2}), int64({2, 0})}, .attrs = "axis: 1"},
+                {.name = "whole floats",
+                 .in = {f32({3}).values({1, 2, 3}), f32({2}).values({2, -2})},
+                 .attrs = "axis: 0",
+                 .want = {3, 2}},
+                {.name = "a fraction",
+                 .in = {f32({3}), f32({1}).values({0.5})},
+                 .attrs = "axis: 0",
+                 .fails = "index 0.5 is no whole number"},
                 {.name = "beyond",
                  .in = {f32({2, 2}), int64({2, 1}).values({0, 2})},
                  .attrs = "axis: 1",
                  .fails = "index 2 is out of range for axis 1 of size 2"}},
     .rejects =
         {{.name = "dims", .in = {f32({2, 2}), int64({3, 2})}, .attrs = "axis: 1", .message = "cannot gather"},
-         {.name = "float places",
-          .in = {f32({2}), f32({2})},
+         {.name = "truth values",
+          .in = {f32({2}), boolean({2})},
           .attrs = "axis: 0",
-          .message = "index of float32"}},
+          .message = "index of bool"}},
 };
 
 }  // namespace tl::cases

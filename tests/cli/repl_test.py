@@ -46,6 +46,7 @@ class Pipe(unittest.TestCase):
                                "impl P { fn g(self) { self.x * 2 } }", "p.g()", "struct P { y: int }", "P { y: 1 }.y", "p.x"),
                          ["4", "8", "1", "4"])
         self.assertEqual(shown("let k = 2", "let g = |x| x * k", "g(3)", "k = 5", "g(3)"), ["6", "15"])
+        self.assertEqual(shown("let t = spawn(|| [40, 2])", "t.join()", "sum(t.join())"), ["[40, 2]", "42"])
         self.assertEqual(shown("import \"std/args.tl\"", "import \"std/args.tl\"", "flag(\"x\")"), ["false"])
 
     def test_an_error_leaves_the_session_as_it_was(self):
@@ -167,12 +168,27 @@ class Terminal(unittest.TestCase):
         os.write(self.fd, text.encode())
 
     def end(self):
-        self.send("\x04")
-        status = os.waitpid(self.pid, 0)[1]
-        os.close(self.fd)
-        self.assertEqual(os.waitstatus_to_exitcode(status), 0)
+        """By Ctrl-D, again where it came before the line editor had the terminal."""
+        for _ in range(40):
+            self.send("\x04")
+            for _ in range(5):
+                pid, status = os.waitpid(self.pid, os.WNOHANG)
+                if pid != 0:
+                    self.pid = None
+                    os.close(self.fd)
+                    return self.assertEqual(os.waitstatus_to_exitcode(status), 0)
+                if select.select([self.fd], [], [], 0.1)[0]:
+                    try:
+                        os.read(self.fd, 4096)
+                    except OSError:  # it has closed the terminal
+                        time.sleep(0.1)
+        self.fail("Ctrl-D does not end it")
 
     def tearDown(self):
+        if self.pid is not None:
+            os.kill(self.pid, signal.SIGKILL)
+            os.waitpid(self.pid, 0)
+            os.close(self.fd)
         self.folder.cleanup()
 
     def test_lines_completion_interrupts_and_history(self):
@@ -210,6 +226,7 @@ class Terminal(unittest.TestCase):
         self.start()
         self.send("\x1b[A\r")  # the line before, of the other session
         self.wait_for("25")
+        self.wait_for("tl> ")
         self.end()
 
 

@@ -106,8 +106,9 @@ docs: build ## checks that links, paths and programs in the documentation are tr
 	@python3 scripts/check_docs.py --tl $(TL)
 
 .PHONY: reference
-reference: build ## writes docs/reference.md anew from the table of builtins
+reference: build ## writes docs/reference.md and the grammar for editors anew from the tables
 	@$(TL) doc --markdown > docs/reference.md
+	@python3 scripts/make_grammar.py
 
 .PHONY: install
 install: build ## installs tl and its standard library under PREFIX (/usr/local)

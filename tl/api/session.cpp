@@ -1,6 +1,7 @@
 #include "tl/api/session.h"
 
 #include "tl/api/paths.h"
+#include "tl/api/trace_text.h"
 #include "tl/base/read_file.h"
 #include "tl/diag/print.h"
 #include "tl/interp/instance.h"
@@ -32,19 +33,6 @@ Result<std::optional<interp::Program>> build(const std::string& file, SourceFile
                                              Diagnostics& diags) {
   TL_TRY(std::string text, read_program(file));
   return build(files.add(file == "-" ? "<stdin>" : file, std::move(text)), files, diags);
-}
-
-std::string trace_text(const std::vector<interp::TraceEntry>& trace, const SourceFiles& files) {
-  constexpr size_t kShown = 10;
-  std::string text;
-  for (size_t i = 0; i < trace.size() && i < kShown; ++i) {
-    const Span span = trace[i].span;
-    if (!span) continue;
-    const Location at = files.locate(span.file, span.begin);
-    text += fmt::format("  in {} ({}:{}:{})\n", trace[i].function, files.name(span.file), at.line, at.column);
-  }
-  if (trace.size() > kShown) text += fmt::format("  … and {} calls more\n", trace.size() - kShown);
-  return text;
 }
 
 }  // namespace

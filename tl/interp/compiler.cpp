@@ -435,7 +435,7 @@ void Compiler::compile_module(size_t index) {
       new_proto("top level", tree.statements.empty() ? Span{tree.file, 0, 0} : tree.statements[0]->span);
   state.proto = program_.protos[static_cast<size_t>(initialiser)].get();
   state.is_module = true;
-  state.keeps_locals = is_root;
+  state.keeps_locals = is_root && !grows_;
   for (const auto& s : tree.statements) {
     if (const auto* value = ast::get_if<ast::ExprStmt>(s))
       collect_captured(*value->value, state.captured_names);

@@ -70,6 +70,7 @@ class Compiler {
   Program compile();
 
  private:
+  friend class GrowingProgram;
   // compiler.cpp: modules and declarations
   void declare_module(size_t index);
   void declare(size_t module, const ast::Ident& name, Symbol::Kind kind, int index);
@@ -203,6 +204,8 @@ class Compiler {
   std::map<int, const ast::Fn*> function_trees_;
   std::set<std::string, std::less<>> shared_names_;  // mentioned in functions: must be globals
   size_t module_ = 0;
+  bool grows_ = false;
+  std::vector<std::unordered_map<std::string, int>> methods_before_;  // of the structs, before compile_more()
   FunctionState* fn_ = nullptr;
 };
 

@@ -19,6 +19,7 @@ Result<Value> Instance::whole(Run run) {
   }
   if (result.ok()) return result;
   trace_ = vm_.trace();
+  exit_code_ = vm_.exit_code();
   vm_.recover();
   if (result.error().code == Code::Interrupted) host_.executor.recorder().set_generator(before);
   return result;
@@ -27,6 +28,15 @@ Result<Value> Instance::whole(Run run) {
 Result<void> Instance::start() {
   TL_TRY_DO(whole([&]() -> Result<Value> {
     for (const int part : program_.initialisers) TL_TRY_DO(vm_.run_proto(part));
+    return Value::unit();
+  }));
+  return {};
+}
+
+Result<void> Instance::run_more(std::span<const int> parts) {
+  vm_.grow();
+  TL_TRY_DO(whole([&]() -> Result<Value> {
+    for (const int part : parts) TL_TRY_DO(vm_.run_proto(part));
     return Value::unit();
   }));
   return {};

@@ -18,6 +18,11 @@ class Instance {
   // Calls a function of the file. A call that fails ends with all its tasks; a call that was interrupted has
   // drawn nothing from the program's generator. What it changed in objects before stays changed.
   Result<Value> call(std::string_view function, std::span<const Value> args = {});
+  // Functions that the program has got since, without arguments, one after the other.
+  Result<void> run_more(std::span<const int> parts);
+  const Value& global(size_t index) const { return vm_.global(index); }
+  // Of exit(), where that ended the last run.
+  std::optional<int> exit_code() const { return exit_code_; }
   // Of the call that failed last, innermost first.
   const std::vector<TraceEntry>& trace() const { return trace_; }
 
@@ -30,6 +35,7 @@ class Instance {
   TaskPool tasks_;
   Vm vm_;
   std::vector<TraceEntry> trace_;
+  std::optional<int> exit_code_;
 };
 
 }  // namespace tl::interp

@@ -28,6 +28,13 @@ class Vm {
   Result<Value> call(const Proto& proto, std::span<const Value> args);
   // After a failure: no task of it goes on, and the next call starts afresh. Globals stay.
   void recover();
+  // Takes in what the program has got since; nothing runs.
+  void grow() {
+    globals_.resize(program_.globals.size());
+    constants_.resize(program_.protos.size());
+    traces_.resize(program_.protos.size());
+  }
+  const Value& global(size_t index) const { return globals_[index]; }
   // Runs the task that this interpreter is for, and those it did not join. The result shares nothing with
   // this interpreter, and its tensors are submitted.
   Result<Value> run_task();

@@ -103,7 +103,8 @@ Result<Value> Vm::par_map(std::span<const Value> items, const Value& function) {
 Result<void> Vm::finish_tasks() {
   while (!children_.empty()) {
     const std::shared_ptr<TaskRecord> task = children_.front();
-    TL_TRY_DO(finish(*task));
+    task->result = finish(*task);  // a variable that outlives this run may be joined in a later one
+    if (!task->result->ok()) return task->result->error();
   }
   return {};
 }

@@ -292,6 +292,12 @@ bool is_keyword(TokenKind kind) {
                      [kind](const Spelling& k) { return k.kind == kind; });
 }
 
+std::vector<std::string_view> all_keywords() {
+  std::vector<std::string_view> words;
+  for (const Spelling& keyword : kKeywords) words.push_back(keyword.text);
+  return words;
+}
+
 bool is_name(std::string_view text) {
   if (text.empty() || !is_name_start(utf8::decode(text, 0).code)) return false;
   for (size_t i = 0; i < text.size();) {

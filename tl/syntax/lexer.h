@@ -40,6 +40,7 @@ TokenList lex_interpolation(const SourceFiles& files, Span part, Diagnostics& di
 // "'('", "'while'", "a name": for messages.
 std::string describe(TokenKind kind);
 bool is_keyword(TokenKind kind);
+std::vector<std::string_view> all_keywords();
 // Whether all of `text` is one name that is not a keyword.
 bool is_name(std::string_view text);
 

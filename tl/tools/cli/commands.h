@@ -29,6 +29,8 @@ int run_std(const SessionOptions& options, const std::string& program, const std
             std::vector<std::string> args);
 int check(const std::vector<std::string>& files, bool json);
 
+// A prompt; with `as_json`, one object in and one out a line.
+int repl(const SessionOptions& options, bool as_json);
 // Lays out programs, and those in folders. Prints the names of those that would change, if it only checks.
 int format_files(const std::vector<std::string>& names, bool only_checks);
 int format_stdin(bool only_checks);

@@ -151,6 +151,13 @@ void add_check(CLI::App& app, Said& said) {
   cmd->callback([&said] { said.code = check(said.files, said.json); });
 }
 
+void add_repl(CLI::App& app, Said& said) {
+  CLI::App* cmd = app.add_subcommand("repl", "a prompt: what is typed runs at once");
+  add_run_options(*cmd, said.session);
+  cmd->add_flag("--json", said.json, "one JSON object in, one out, a line each");
+  cmd->callback([&said] { said.code = repl(said.session, said.json); });
+}
+
 void add_fmt(CLI::App& app, Said& said) {
   CLI::App* cmd = app.add_subcommand("fmt", "lays out programs: indentation, spaces, blank lines");
   CLI::Option* files = cmd->add_option("FILE", said.files, "programs, or folders of them");
@@ -314,6 +321,7 @@ int main_impl(int argc, char** argv) {
   add_run(app, said);
   add_explain(app, said);
   add_check(app, said);
+  add_repl(app, said);
   add_fmt(app, said);
   add_doc(app, said);
   add_std_commands(app, said);

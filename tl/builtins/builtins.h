@@ -33,6 +33,9 @@ std::span<const Builtin> all_builtins();
 // Null if there is none.
 const Builtin* find_builtin(std::string_view name);
 
+// The row of an op, also where a native hides it; null if there is none.
+const Builtin* op_row(std::string_view name);
+
 // A builtin as a value.
 struct BuiltinRef : ObjectOf<ObjectKind::Builtin> {
   explicit BuiltinRef(const Builtin& b) : builtin(b) {}

@@ -7,14 +7,19 @@
 
 namespace tl::lang {
 
+std::span<const Builtin> array_natives();
 std::span<const Builtin> counted_natives();
+std::span<const Builtin> data_natives();
 std::span<const Builtin> io_natives();
+std::span<const Builtin> linalg_natives();
 std::span<const Builtin> list_natives();
+std::span<const Builtin> map_natives();
 std::span<const Builtin> model_natives();
 std::span<const Builtin> random_natives();
 std::span<const Builtin> repeat_natives();
 std::span<const Builtin> runtime_natives();
 std::span<const Builtin> scalar_natives();
+std::span<const Builtin> sequence_natives();
 std::span<const Builtin> string_natives();
 std::span<const Builtin> system_natives();
 std::span<const Builtin> task_natives();

@@ -235,10 +235,6 @@ Result<Value> native_string_length(CallContext&, std::span<Value> args) {
   return Value(static_cast<i64>(text(args[0]).size()));
 }
 
-Result<Value> native_repeat(CallContext& ctx, std::span<Value> args) {
-  return apply_operator(ctx, Operator::Mul, args[0], args[1]);
-}
-
 const Builtin kRows[] = {
     {"capitalize", "(text: string) -> string", "The first letter in upper case, the others in lower case.",
      "capitalize(\"hELLO\")  //~ Hello", Effect::Pure, native_capitalize},
@@ -302,8 +298,6 @@ const Builtin kRows[] = {
      "lines(\"a\\nb\\n\")  //~ [\"a\", \"b\"]", Effect::Pure, native_lines},
     {"lower", "(text: string) -> string", "The letters in lower case.", "lower(\"AbC\")  //~ abc",
      Effect::Pure, native_lower},
-    {"repeat", "(text: string, times: int) -> string", "The text so many times over, like text * times.",
-     "repeat(\"ab\", 3)  //~ ababab", Effect::Pure, native_repeat},
     {"replace", "(text: string, from: string, to: string, count: int = -1) -> string",
      "Every `from` becomes `to`, or the first so many.", "replace(\"a-b\", \"-\", \"+\")  //~ a+b",
      Effect::Pure, native_replace},

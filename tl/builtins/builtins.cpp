@@ -7,6 +7,7 @@
 #include "tl/builtins/convert.h"
 #include "tl/builtins/families.h"
 #include "tl/builtins/generator.h"
+#include "tl/builtins/index.h"
 #include "tl/builtins/operators.h"
 #include "tl/ops/elementwise/scalar_ops.h"
 #include "tl/ops/find_op.h"
@@ -253,13 +254,29 @@ const Builtin* find_builtin(std::string_view name) {
   return it == table().by_name.end() ? nullptr : it->second;
 }
 
+const Builtin* op_row(std::string_view name) {
+  const OpDef* op = find_op(name);
+  if (op == nullptr) return nullptr;
+  const auto it = table().hidden_ops.find(op);
+  const Builtin* row = it != table().hidden_ops.end() ? &it->second : find_builtin(name);
+  TL_CHECK(row != nullptr, "op {} has a signature no native can use", name);
+  return row;
+}
+
 Result<Value> call_builtin(const Builtin& builtin, CallContext& ctx, std::span<Value> args) {
   for (size_t i = 0; i < args.size() && !builtin.keeps_none; ++i) {
     if (!args[i].is_unit()) continue;
     const Parameter& p = parameter_at(builtin.parsed, i);
     if (p.is_optional && p.default_value.is_empty()) args[i].clear();
   }
-  if (!calls_native(builtin, args)) return call_op_row(builtin, ctx, args);
+  if (!calls_native(builtin, args)) {
+    if (auto* set = args.empty() ? nullptr : args[0].get_if<Set>(); set != nullptr && builtin.name == "add") {
+      TL_TRY(const MapKey key, map_key(ctx, args[1]));
+      set->add(key.value, key.hash);
+      return Value::unit();
+    }
+    return call_op_row(builtin, ctx, args);
+  }
   for (size_t i = 0; i < args.size(); ++i) {
     const Parameter& p = parameter_at(builtin.parsed, i);
     if (args[i].is_empty()) {
@@ -293,12 +310,9 @@ Result<Value> call_positional(const Builtin& builtin, CallContext& ctx, std::spa
 }
 
 Result<Value> call_op(CallContext& ctx, std::string_view name, std::initializer_list<Value> args) {
-  const OpDef* op = find_op(name);
-  if (op == nullptr) return fail(Code::Unsupported, "not implemented yet: the op '{}'", name);
+  const Builtin* row = op_row(name);
+  if (row == nullptr) return fail(Code::Unsupported, "not implemented yet: the op '{}'", name);
   const std::span<const Value> values(args.begin(), args.size());
-  const auto it = table().hidden_ops.find(op);
-  const Builtin* row = it != table().hidden_ops.end() ? &it->second : find_builtin(name);
-  TL_CHECK(row != nullptr, "op {} has a signature no native can use", name);
   return call_row(*row, ctx, values);
 }
 

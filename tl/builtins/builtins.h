@@ -41,6 +41,8 @@ inline bool calls_native(const Builtin& builtin, std::span<const Value> args) {
   if (builtin.op == nullptr || builtin.native == nullptr) return builtin.op == nullptr;
   return builtin.is_other_form(args);
 }
+// The row of an op, also where a native hides it; null if there is none.
+const Builtin* op_row(std::string_view name);
 
 // A builtin as a value.
 struct BuiltinRef : ObjectOf<ObjectKind::Builtin> {

@@ -87,6 +87,8 @@ class ValueTracer {
   virtual void made_scalar(const Tensor& tensor, const Value& from) = 0;
   virtual void made_literal(const Tensor& tensor, std::span<const Value> elements) = 0;
   virtual void loaded(const Tensor& weight) = 0;  // of a model's file
+  // A builtin decides by what a function of the program gave it.
+  virtual void looks_at(const Value& value) = 0;
 };
 
 struct CallContext {

@@ -2,11 +2,14 @@
 
 #include <cmath>
 
+#include "tl/base/utf8.h"
 #include "tl/builtins/builtins.h"
+#include "tl/builtins/index.h"
 #include "tl/builtins/join.h"
 #include "tl/builtins/model.h"
 #include "tl/device/kernel.h"
 #include "tl/ops/ops.h"
+#include "tl/value/map.h"
 
 namespace tl::lang {
 namespace {
@@ -301,6 +304,7 @@ Result<std::string_view> to_text(const Value& value) {
 Result<std::vector<Value>> to_items(CallContext& ctx, const Value& value) {
   if (const auto* list = value.get_if<List>()) return list->items;
   if (const auto* tuple = value.get_if<Tuple>()) return tuple->items;
+  if (const Keyed* keyed = keyed_of(value)) return keys_of(*keyed);
   std::vector<Value> items;
   if (const auto* range = value.get_if<Range>()) {
     if (range->size() > kMaxItems)
@@ -312,6 +316,21 @@ Result<std::vector<Value>> to_items(CallContext& ctx, const Value& value) {
   if (const Tensor* tensor = tensor_of(value); tensor != nullptr && tensor->rank() == 1) {
     TL_TRY(const HostTensor host, ctx.executor().read(*tensor));
     for (i64 i = 0; i < host.numel(); ++i) items.push_back(element_value(host, i));
+    return items;
+  }
+  if (const Tensor* tensor = tensor_of(value); tensor != nullptr && tensor->rank() > 1) {
+    for (i64 i = 0; i < tensor->shape()[0]; ++i) {
+      TL_TRY(Value row, index_at(ctx, value, Value(i)));
+      items.push_back(std::move(row));
+    }
+    return items;
+  }
+  if (const auto* text = value.get_if<String>()) {
+    for (std::string_view rest = text->text; !rest.empty();) {
+      const size_t size = utf8::char_offset(rest, 1);
+      items.push_back(make_string(std::string(rest.substr(0, size))));
+      rest.remove_prefix(size);
+    }
     return items;
   }
   return found(value, "a list");

@@ -25,7 +25,8 @@ Result<Tensor> to_tensor(CallContext& ctx, const Value& value, std::optional<DTy
 Result<std::optional<i64>> misfit(CallContext& ctx, const Value& value, std::optional<DType> peer);
 // True for what to_tensor takes and is no tensor yet: numbers, bools, lists, ranges.
 bool is_weak(const Value& value);
-// The items of a list, tuple, range or 1-d tensor.
+// The items of a list, tuple, range or set, the keys of a map, the characters of a string, the rows of a
+// tensor.
 Result<std::vector<Value>> to_items(CallContext& ctx, const Value& value);
 // The number in a tensor of one element, any other value as it is.
 Result<Value> to_scalar(CallContext& ctx, const Value& value);

@@ -18,6 +18,8 @@ constexpr NativeRows kNativeRows[] = {
     {"random", random_natives},    {"functions", task_natives},  {"functions", vmap_natives},
     {"functions", repeat_natives}, {"layers", nn_natives},       {"sampling", sampling_natives},
     {"graphs", graph_natives},     {"older", first_natives},     {"older", candle_natives},
+    {"maps", map_natives},         {"lists", sequence_natives},  {"data", data_natives},
+    {"tensors", array_natives},    {"linear algebra", linalg_natives},
 };
 
 // The ops of ops.def from `first` up to the next one that is named here.
@@ -34,9 +36,11 @@ constexpr OpRows kOpRows[] = {
 // In the order of the page.
 constexpr BuiltinFamily kFamilies[] = {
     {"lists", "lists, tuples, ranges, and functions over them"},
+    {"maps", "maps and sets"},
     {"text", "strings"},
     {"numbers", "plain numbers, conversions and types"},
     {"world", "printing, input, files, time, checks, leaving"},
+    {"data", "JSON, CSV and dates"},
     {"machine", "tensors in files, JSON, and what a program can ask about its run"},
     {"functions", "functions on threads of their own, over batches, and in rounds on the device"},
     {"creation", "tensors out of numbers"},
@@ -46,6 +50,7 @@ constexpr BuiltinFamily kFamilies[] = {
     {"reductions", "sums, extremes and other reductions over axes"},
     {"sorting", "order"},
     {"products", "products with matrices, embedding, attention"},
+    {"linear algebra", "solving, factorising, Fourier transforms"},
     {"rows", "normalisations of rows, and masks"},
     {"layers", "layers of networks made of ops, and their masks"},
     {"positions", "rotary and sinusoidal positions"},

@@ -8,12 +8,16 @@
 
 namespace tl::lang {
 
+std::span<const Builtin> array_natives();
 std::span<const Builtin> candle_natives();
 std::span<const Builtin> counted_natives();
+std::span<const Builtin> data_natives();
 std::span<const Builtin> first_natives();
 std::span<const Builtin> graph_natives();
 std::span<const Builtin> io_natives();
+std::span<const Builtin> linalg_natives();
 std::span<const Builtin> list_natives();
+std::span<const Builtin> map_natives();
 std::span<const Builtin> model_natives();
 std::span<const Builtin> nn_natives();
 std::span<const Builtin> random_natives();
@@ -21,6 +25,7 @@ std::span<const Builtin> repeat_natives();
 std::span<const Builtin> runtime_natives();
 std::span<const Builtin> sampling_natives();
 std::span<const Builtin> scalar_natives();
+std::span<const Builtin> sequence_natives();
 std::span<const Builtin> string_natives();
 std::span<const Builtin> system_natives();
 std::span<const Builtin> task_natives();

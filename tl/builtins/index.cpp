@@ -18,36 +18,69 @@ Result<i64> position(i64 index, i64 size, std::string_view what) {
 }
 
 Result<Value> string_at(const String& s, i64 index) {
-  TL_TRY(const i64 at, position(index, utf8::count_chars(s.text), "string"));
+  TL_TRY(const i64 at, position(index, s.chars(), "string"));
+  if (s.is_bytes()) return make_string(std::string(1, s.text[static_cast<size_t>(at)]));
   const std::string_view rest = std::string_view(s.text).substr(utf8::char_offset(s.text, at));
   return make_string(std::string(rest.substr(0, utf8::char_offset(rest, 1))));
 }
 
-Result<Value> slice(CallContext& ctx, const Value& object, const IndexItem& item) {
-  if (const auto* s = object.get_if<String>()) {
-    const std::string_view text = s->text;
-    TL_TRY(const SliceBounds b, slice_bounds(ctx, item, utf8::count_chars(text)));
-    std::string out;
-    if (b.step == 1) {
-      const size_t from = utf8::char_offset(text, b.begin);
-      if (b.end > b.begin) out = text.substr(from, utf8::char_offset(text.substr(from), b.end - b.begin));
-      return make_string(std::move(out));
-    }
-    std::vector<size_t> starts;
-    for (size_t at = 0; at < text.size(); at += utf8::char_offset(text.substr(at), 1)) starts.push_back(at);
-    starts.push_back(text.size());
-    for (i64 n = b.count(), i = b.begin; n > 0; --n, i += n > 0 ? b.step : 0) {
-      out += text.substr(starts[static_cast<size_t>(i)],
-                         starts[static_cast<size_t>(i) + 1] - starts[static_cast<size_t>(i)]);
-    }
-    return make_string(std::move(out));
+// The bytes of characters [begin, end).
+std::string_view characters(const String& s, i64 begin, i64 end) {
+  const std::string_view text = s.text;
+  if (end <= begin) return {};
+  if (s.is_bytes()) return text.substr(static_cast<size_t>(begin), static_cast<size_t>(end - begin));
+  const std::string_view rest = text.substr(utf8::char_offset(text, begin));
+  return rest.substr(0, utf8::char_offset(rest, end - begin));
+}
+
+Result<Value> slice_string(CallContext& ctx, const String& s, const IndexItem& item) {
+  TL_TRY(const SliceBounds b, slice_bounds(ctx, item, s.chars()));
+  if (b.step == 1) return make_string(std::string(characters(s, b.begin, b.end)));
+  const std::string_view text = s.text;
+  std::vector<size_t> starts;
+  for (size_t at = 0; at < text.size(); at += utf8::char_offset(text.substr(at), 1)) starts.push_back(at);
+  starts.push_back(text.size());
+  std::string out;
+  for (i64 n = b.count(), i = b.begin; n > 0; --n, i += n > 0 ? b.step : 0) {
+    out += text.substr(starts[static_cast<size_t>(i)],
+                       starts[static_cast<size_t>(i) + 1] - starts[static_cast<size_t>(i)]);
   }
-  TL_TRY(const std::vector<Value> items, to_items(ctx, object));
-  TL_TRY(const SliceBounds b, slice_bounds(ctx, item, static_cast<i64>(items.size())));
+  return make_string(std::move(out));
+}
+
+// Looks at no other items than it takes.
+Result<Value> slice(CallContext& ctx, const Value& object, const IndexItem& item) {
+  if (const auto* s = object.get_if<String>()) return slice_string(ctx, *s, item);
+  std::vector<Value> made;
+  std::span<const Value> items;
+  const auto* const range = object.get_if<Range>();
+  if (const auto* list = object.get_if<List>()) {
+    items = list->items;
+  } else if (const auto* tuple = object.get_if<Tuple>()) {
+    items = tuple->items;
+  } else if (keyed_of(object) != nullptr) {
+    return fail(Code::BadProgram, "a {} has no order to cut from: take list(...) of it", type_name(object));
+  } else if (range == nullptr) {
+    TL_TRY(made, to_items(ctx, object));
+    items = made;
+  }
+  const i64 size = range != nullptr ? range->size() : static_cast<i64>(items.size());
+  TL_TRY(const SliceBounds b, slice_bounds(ctx, item, size));
   std::vector<Value> out;
+  out.reserve(static_cast<size_t>(b.count()));
   for (i64 n = b.count(), i = b.begin; n > 0; --n, i += n > 0 ? b.step : 0)
-    out.push_back(items[static_cast<size_t>(i)]);
+    out.push_back(range != nullptr ? Value(range->at(i)) : items[static_cast<size_t>(i)]);
   return object.is(ObjectKind::Tuple) ? make_tuple(std::move(out)) : make_list(std::move(out));
+}
+
+// m[a, b] is m[(a, b)].
+Result<Value> tuple_key(std::span<const IndexItem> items) {
+  std::vector<Value> parts;
+  for (const IndexItem& item : items) {
+    if (item.kind != IndexItem::Kind::At) return fail(Code::BadProgram, "a slice is no key of a map");
+    parts.push_back(item.value);
+  }
+  return parts.size() == 1 ? parts[0] : make_tuple(std::move(parts));
 }
 
 bool is_index_tensor(const Value& v) {
@@ -82,6 +115,31 @@ Result<SliceBounds> slice_bounds(CallContext& ctx, const IndexItem& item, i64 si
   return b;
 }
 
+Result<MapKey> map_key(CallContext& ctx, const Value& key) {
+  if (const Tensor* t = tensor_of(key); t != nullptr && t->rank() == 0) {
+    TL_TRY(const Value number, to_scalar(ctx, key));
+    TL_TRY(const u64 hash, hash_of(number));
+    return MapKey{number, hash};
+  }
+  TL_TRY(const u64 hash, hash_of(key));
+  return MapKey{key, hash};
+}
+
+Result<Value> map_at(CallContext& ctx, const Map& map, const Value& key) {
+  TL_TRY(const MapKey k, map_key(ctx, key));
+  const size_t at = map.find(k.value, k.hash);
+  if (at != Keyed::kNowhere) return map.value(at);
+  TL_TRY(const std::string text, text_of(ctx.reader(), make_tuple({k.value})));
+  return fail(Code::BadProgram, "no key {} in a map of {}", text.substr(1, text.size() - 3), map.size());
+}
+
+Result<void> set_in_map(CallContext& ctx, Map& map, const Value& key, const Value& value) {
+  TL_TRY(const MapKey k, map_key(ctx, key));
+  Value old = value;
+  map.value(map.add(k.value, k.hash)).swap(old);
+  return {};
+}
+
 Result<Value> index_at(CallContext& ctx, const Value& object, const Value& at) {
   if (object.is_object()) {
     switch (object.object()->kind) {
@@ -112,6 +170,8 @@ Result<Value> index_at(CallContext& ctx, const Value& object, const Value& at) {
       }
       case ObjectKind::Metadata:
         return metadata_get(ctx, object, at, Value());
+      case ObjectKind::Map:
+        return map_at(ctx, object.as<Map>(), at);
       case ObjectKind::Tensor: {
         const IndexItem item{.value = at};
         return index_tensor(ctx, object, {&item, 1});
@@ -142,6 +202,10 @@ Result<Value> index(CallContext& ctx, const Value& object, std::span<const Index
     }
     if (items[0].kind == IndexItem::Kind::Slice) return slice(ctx, object, items[0]);
   }
+  if (const auto* map = object.get_if<Map>()) {
+    TL_TRY(const Value key, tuple_key(items));
+    return map_at(ctx, *map, key);
+  }
   if (object.is(ObjectKind::List)) {  // several indices: a tensor is wanted
     TL_TRY(Tensor tensor, to_tensor(ctx, object));
     return index_tensor(ctx, make_tensor(std::move(tensor)), items);
@@ -158,6 +222,11 @@ Result<Value> set_index(CallContext& ctx, const Value& object, std::span<const I
     TL_TRY(const i64 i, to_int(ctx, items[0].value));
     TL_TRY(const i64 p, position(i, static_cast<i64>(list->items.size()), "list"));
     list->items[static_cast<size_t>(p)] = value;
+    return object;
+  }
+  if (auto* map = object.get_if<Map>()) {
+    TL_TRY(const Value key, tuple_key(items));
+    TL_TRY_DO(set_in_map(ctx, *map, key, value));
     return object;
   }
   if (object.is(ObjectKind::Tensor)) return set_in_tensor(ctx, object, items, value);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "tl/builtins/context.h"
+#include "tl/value/map.h"
 
 namespace tl::lang {
 
@@ -30,6 +31,15 @@ inline Result<Value> set_index(CallContext& ctx, const Value& object, std::initi
                                const Value& value) {
   return set_index(ctx, object, std::span<const IndexItem>(items.begin(), items.size()), value);
 }
+
+// A key as maps have it: a tensor of one number is that number.
+struct MapKey {
+  Value value;
+  u64 hash;
+};
+Result<MapKey> map_key(CallContext& ctx, const Value& key);
+Result<Value> map_at(CallContext& ctx, const Map& map, const Value& key);
+Result<void> set_in_map(CallContext& ctx, Map& map, const Value& key, const Value& value);
 
 Result<Value> get_field(CallContext& ctx, const Value& object, std::string_view name);
 

@@ -60,22 +60,45 @@ Result<Value> native_round(CallContext& ctx, std::span<Value> args) {
   return Value(std::stod(fmt::format("{:.{}f}", x, digits)));
 }
 
+// The first item whose key no other's exceeds.
+Result<Value> best_by_key(CallContext& ctx, const Value& xs, const Value& key, bool want_max) {
+  TL_TRY(const std::vector<Value> items, to_items(ctx, xs));
+  if (items.empty()) return fail(Code::BadProgram, "{}: the list is empty", want_max ? "max" : "min");
+  std::optional<Value> best;
+  size_t at = 0;
+  for (size_t i = 0; i < items.size(); ++i) {
+    TL_TRY_DO(ctx.go_on());
+    TL_TRY(const Value here, ctx.call(key, {&items[i], 1}));
+    if (ctx.tracer != nullptr) ctx.tracer->looks_at(here);
+    if (best) {
+      TL_TRY(const bool better, want_max ? comes_before(ctx, *best, here) : comes_before(ctx, here, *best));
+      if (!better) continue;
+    }
+    best = here, at = i;
+  }
+  return items[at];
+}
+
 // max(t), max(t, axis, keepdim), max(a, b) and max(list of numbers).
 Result<Value> extreme(CallContext& ctx, std::span<Value> args, bool want_max) {
   const std::string_view reduce = want_max ? "max" : "min";
   const Value &x = args[0], &y = args[1];
+  if (!args[3].is_empty()) {
+    if (!y.is_empty()) return fail(Code::BadProgram, "{}: a key goes with one list", reduce);
+    return best_by_key(ctx, x, args[3], want_max);
+  }
   if (y.is_empty() && !args[2].is_empty()) return call_op(ctx, reduce, {x, Value(), args[2]});
   if (y.is_empty()) {
     if (x.is_number()) return x;
     if (x.is(ObjectKind::Tensor)) return call_op(ctx, reduce, {x});
     TL_TRY(const std::vector<Value> items, to_items(ctx, x));
     if (items.empty()) return fail(Code::BadProgram, "{}: the list is empty", reduce);
+    if (items[0].is(ObjectKind::List)) return call_op(ctx, reduce, {x});  // rows
     Value best = items[0];
     for (const Value& item : items) {
-      TL_TRY(const Value better,
-             apply_operator(ctx, want_max ? Operator::Greater : Operator::Less, item, best));
+      TL_TRY(const bool better, want_max ? comes_before(ctx, best, item) : comes_before(ctx, item, best));
       const bool is_nan = item.is_float() && std::isnan(item.as_float());  // NaN wins, as in a tensor
-      if (is_nan || (better.is_bool() && better.as_bool())) best = item;
+      if (is_nan || better) best = item;
       if (is_nan) break;
     }
     return best;
@@ -174,11 +197,13 @@ const Builtin kRows[] = {
      native_is_inf},
     {"is_nan", "(x: any) -> bool", "True for what is not a number.", "is_nan(1.0)  //~ false", Effect::Pure,
      native_is_nan},
-    {"max", "(x: any, y: any = none, keepdim: any = none) -> any",
-     "The larger of two, the largest of a list, or the maximum of a tensor, over all or along an axis.",
+    {"max", "(x: any, y: any = none, keepdim: any = none, key: any = none) -> any",
+     "The larger of two, the largest of a list, or the maximum of a tensor, over all or along an "
+     "axis; with a key, the item for which key(item) is largest.",
      "max(2, 5)  //~ 5", Effect::Pure, native_max},
-    {"min", "(x: any, y: any = none, keepdim: any = none) -> any",
-     "The smaller of two, the smallest of a list, or the minimum of a tensor, over all or along an axis.",
+    {"min", "(x: any, y: any = none, keepdim: any = none, key: any = none) -> any",
+     "The smaller of two, the smallest of a list, or the minimum of a tensor, over all or along an "
+     "axis; with a key, the item for which key(item) is smallest.",
      "min([3, 1, 2])  //~ 1", Effect::Pure, native_min},
     {"pow", "(x: any, exponent: any) -> any", "x to the power of exponent.", "pow(2, 10)  //~ 1024",
      Effect::Pure, native_pow},

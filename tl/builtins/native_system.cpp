@@ -10,13 +10,14 @@
 #include "tl/builtins/families.h"
 #include "tl/builtins/npy_writer.h"
 #include "tl/exec/checksum.h"
+#include "tl/value/map.h"
 
 namespace tl::lang {
 namespace {
 
 using nlohmann::ordered_json;
 
-// --- to_json: structs become objects, lists arrays, none null ---
+// --- to_json: structs and maps become objects, lists arrays, none null ---
 
 Result<ordered_json> json_of(CallContext& ctx, const Value& value, int depth) {
   if (depth > kMaxNesting)
@@ -31,6 +32,14 @@ Result<ordered_json> json_of(CallContext& ctx, const Value& value, int depth) {
     ordered_json out = ordered_json::object();
     for (size_t i = 0; i < s->fields.size(); ++i) {
       TL_TRY(out[s->type.fields[i]], json_of(ctx, s->fields[i], depth + 1));
+    }
+    return out;
+  }
+  if (const auto* map = value.get_if<Map>()) {
+    ordered_json out = ordered_json::object();
+    for (size_t at = map->first(); at != Keyed::kNowhere; at = map->after(at)) {
+      TL_TRY(const std::string name, text_of(ctx.reader(), map->key(at)));
+      TL_TRY(out[name], json_of(ctx, map->value(at), depth + 1));
     }
     return out;
   }

@@ -1,11 +1,13 @@
 #include "tl/builtins/operators.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "tl/builtins/builtins.h"
 #include "tl/builtins/convert.h"
 #include "tl/ops/find_op.h"
 #include "tl/tensor/op.h"
+#include "tl/value/map.h"
 #include "tl/value/text.h"
 
 namespace tl::lang {
@@ -222,6 +224,11 @@ Result<Value> apply_operator(CallContext& ctx, Operator op, const Value& a, cons
     return repeat_string(a.as<String>().text, b.as_int());
   if (op == Operator::Mul && b.is(ObjectKind::String) && a.is_int())
     return repeat_string(b.as<String>().text, a.as_int());
+  if (op > Operator::NotEqual && a.is(ObjectKind::Tuple) && b.is(ObjectKind::Tuple)) {
+    const bool is_swapped = op == Operator::Greater || op == Operator::LessEqual;
+    TL_TRY(const bool before, is_swapped ? comes_before(ctx, b, a) : comes_before(ctx, a, b));
+    return Value(before == (op == Operator::Less || op == Operator::Greater));
+  }
   const bool plain_a = is_sequence(a) || a.is_number(), plain_b = is_sequence(b) || b.is_number();
   if (plain_a && plain_b) return sequence_operator(ctx, op, a, b);
   if (op == Operator::Equal || op == Operator::NotEqual) {
@@ -230,6 +237,44 @@ Result<Value> apply_operator(CallContext& ctx, Operator op, const Value& a, cons
   }
   if (op > Operator::Equal && a.is_bool() && b.is_bool()) return Value(compare(op, a.as_bool(), b.as_bool()));
   return unfit(op, a, b);
+}
+
+static const std::vector<Value>* ordered_items(const Value& v) {
+  if (const auto* list = v.get_if<List>()) return &list->items;
+  if (const auto* tuple = v.get_if<Tuple>()) return &tuple->items;
+  return nullptr;
+}
+
+static Result<bool> before_at(CallContext& ctx, const Value& a, const Value& b, int depth) {
+  const std::vector<Value>*x = ordered_items(a), *y = ordered_items(b);
+  if (x == nullptr || y == nullptr || a.object()->kind != b.object()->kind) {
+    TL_TRY(const Value less, apply_operator(ctx, Operator::Less, a, b));
+    if (less.is_bool()) return less.as_bool();
+    return fail(Code::BadProgram, "{} and {} have no order", type_name(a), type_name(b));
+  }
+  if (depth > kMaxNesting)
+    return fail(Code::BadProgram, "values nested more than {} deep cannot be compared", kMaxNesting);
+  for (size_t i = 0; i < std::min(x->size(), y->size()); ++i) {
+    TL_TRY(const bool before, before_at(ctx, (*x)[i], (*y)[i], depth + 1));
+    if (before) return true;
+    TL_TRY(const bool after, before_at(ctx, (*y)[i], (*x)[i], depth + 1));
+    if (after) return false;
+  }
+  return x->size() < y->size();
+}
+
+Result<bool> comes_before(CallContext& ctx, const Value& a, const Value& b) {
+  return before_at(ctx, a, b, 0);
+}
+
+bool append_text(Value& text, const Value& more) {
+  if (!text.is(ObjectKind::String) || !more.is(ObjectKind::String)) return false;
+  auto& string = text.as<String>();
+  const std::string& end = more.as<String>().text;
+  if (string.references != 1 || &more == &text || string.text.size() + end.size() > kMaxTextBytes)
+    return false;
+  string.append(end);
+  return true;
 }
 
 Result<Value> negate(CallContext& ctx, const Value& value) {
@@ -260,6 +305,10 @@ Result<bool> contains(CallContext& ctx, const Value& item, const Value& in) {
     return text->text.find(part) != std::string::npos;
   }
   TL_TRY(const Value wanted, to_scalar(ctx, item));
+  if (const Keyed* keyed = keyed_of(in)) {
+    TL_TRY(const u64 hash, hash_of(wanted));
+    return keyed->find(wanted, hash) != Keyed::kNowhere;
+  }
   if (const auto* range = in.get_if<Range>()) {
     if (!wanted.is_number()) return false;
     auto i = to_int(ctx, wanted);

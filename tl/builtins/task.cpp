@@ -4,6 +4,7 @@
 #include "tl/builtins/generator.h"
 #include "tl/builtins/kv_cache.h"
 #include "tl/builtins/model.h"
+#include "tl/value/map.h"
 
 namespace tl::lang {
 
@@ -92,6 +93,10 @@ Result<Value> Cloner::new_shell(const Value& value) {
       const Generator& g = value.as<Generator>();
       return Value(new Generator(g.own, g.is_default));
     }
+    case ObjectKind::Map:
+      return open(from, new Map);
+    case ObjectKind::Set:
+      return open(from, new Set);
     case ObjectKind::NpyWriter:
       break;
   }
@@ -118,6 +123,12 @@ Result<void> Cloner::fill(const Object& from, Object& to) {
       return fill_items(static_cast<const Struct&>(from).fields, static_cast<Struct&>(to).fields);
     case ObjectKind::Function:
       return fill_items(static_cast<const Function&>(from).captures, static_cast<Function&>(to).captures);
+    case ObjectKind::Map:
+    case ObjectKind::Set: {
+      auto& keyed = static_cast<Keyed&>(to);
+      keyed.copy_keys(static_cast<const Keyed&>(from));
+      return fill_items(static_cast<const Keyed&>(from).entries(), keyed.entries());
+    }
     case ObjectKind::Cell: {
       TL_TRY(static_cast<Cell&>(to).value, shell(static_cast<const Cell&>(from).value));
       return {};

@@ -80,7 +80,7 @@ enum class Op : u8 {
   CallMethod,     // a = calls[b] by the receiver in c
   CallValue,      // a = calls[b] to the function in c, arguments from c + 1 on
   Return,         // a
-  ForPrepare,     // registers a .. a+2 iterate over a; b: counts ints from a to a+1
+  ForPrepare,     // registers a .. a+2 iterate over a; b: counts ints from a to a+1, c: pairs of a map
   ForNext,        // b = next item of a, or skips the next instruction... when there is one
   ForRange,       // the same where a, a+1 are ints
   Unpack,         // a .. a+c-1 = items of b, which has c

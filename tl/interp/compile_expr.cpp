@@ -176,7 +176,7 @@ void Compiler::path_value(const ast::Path& e, u16 dst) {
 // Long ones in pieces, so that a table of numbers does not need a register for each. What is nested in a
 // tensor stays a list until the outermost is made.
 void Compiler::literal_list(const ast::List& e, u16 dst, bool is_row) {
-  if (e.is_set) return not_yet(e.span, "sets of entities");
+  if (e.is_set) return literal_set(e, dst);
   constexpr size_t kPiece = 1000;
   const bool is_tensor = !is_row && ast::is_tensor_literal(e);
   const auto add = [&](const ast::Expr& item) {
@@ -202,6 +202,33 @@ void Compiler::literal_list(const ast::List& e, u16 dst, bool is_row) {
     fn_->next_register = first;
   }
   emit(Op::FinishList, e.span, dst, list, is_tensor ? 1 : 0, kTakesB);
+}
+
+// A map or set of the first items, and one more builtin for each piece that follows.
+void Compiler::literal_set(const ast::List& e, u16 dst) {
+  constexpr size_t kPiece = 500;
+  const auto call = [&](std::string_view name, u16 to, u16 first, size_t count) {
+    fn_->proto->calls.push_back({.builtin = lang::find_builtin(name), .count = static_cast<u16>(count)});
+    emit(Op::CallBuiltin, e.span, to, fn_->proto->calls.size() - 1, first);
+  };
+  const auto make = [&](u16 to, size_t begin) {
+    const u16 first = fn_->next_register;
+    const size_t end = std::min(begin + kPiece, e.items.size());
+    for (size_t i = begin; i < end; ++i) temporary(*e.items[i]);
+    call(e.is_map ? "dict" : "set_of", to, first, end - begin);
+    fn_->next_register = first;
+  };
+  if (e.items.size() <= kPiece) return make(dst, 0);
+  const u16 whole = new_register(e.span);
+  make(whole, 0);
+  for (size_t at = kPiece; at < e.items.size(); at += kPiece) {
+    const u16 first = new_register(e.span), piece = new_register(e.span);
+    emit(Op::Move, e.span, first, whole);
+    make(piece, at);
+    call("update", first, first, 2);
+    fn_->next_register = first;
+  }
+  emit(Op::Take, e.span, dst, whole);
 }
 
 void Compiler::string(const ast::String& e, u16 dst) {

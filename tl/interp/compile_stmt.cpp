@@ -105,7 +105,7 @@ void Compiler::let(const ast::Let& s) {
     const u16 first = fn_->next_register;
     for (const ast::Ident& n : s.names) new_register(n.span);
     const u16 value = temporary(*s.value);
-    emit(Op::Unpack, s.span, first, value, count, kTakesB);
+    take_apart(s.unpacking, first, count, value, s.span);
     if (fn_->is_module && fn_->depth == 0) {
       for (u16 i = 0; i < count; ++i) {
         store_new(s.names[i].text, static_cast<u16>(first + i), s.names[i].span);
@@ -122,6 +122,23 @@ void Compiler::let(const ast::Let& s) {
   coerce(reg, s.type.get(), s.names[0].text, s.value->span);
   fn_->next_register = static_cast<u16>(reg + 1);
   store_new(s.names[0].text, reg, s.names[0].span);
+}
+
+// The names' registers begin at `first`; takes `value`.
+void Compiler::take_apart(const std::vector<ast::Unpacking>& parts, u16 first, u16 names, u16 value,
+                          Span span) {
+  if (parts.empty()) return void(emit(Op::Unpack, span, first, value, names, kTakesB));
+  const u16 items = fn_->next_register;
+  for (size_t i = 0; i < parts.size(); ++i) new_register(span);
+  emit(Op::Unpack, span, items, value, parts.size(), kTakesB);
+  for (size_t i = 0; i < parts.size(); ++i) {
+    const auto item = static_cast<u16>(items + i);
+    if (parts[i].parts.empty())
+      emit(Op::Take, span, static_cast<u16>(first + parts[i].name), item);
+    else
+      take_apart(parts[i].parts, first, 0, item, span);
+  }
+  fn_->next_register = items;
 }
 
 // A name that is new in this block, for the value in `reg`, which is the last register taken.
@@ -211,6 +228,13 @@ void Compiler::assign(const ast::Assign& s) {
   }
   const u16 mark = fn_->next_register;
   if (op) {
+    if (name != nullptr && find(name->text).kind == Place::Kind::Register && *op != ast::BinaryOp::In) {
+      const u16 reg = find(name->text).reg();  // where nobody else holds a string, it grows in place
+      emit_binary(*op, s.span, reg, reg, expression(*s.value));
+      emit(Op::Clear, s.span, mark, static_cast<u16>(fn_->next_register - mark));
+      fn_->next_register = mark;
+      return;
+    }
     const Target target = prepare(*s.target);
     const u16 old = load(target, true);
     const u16 operand = expression(*s.value), value = new_register(s.span);
@@ -430,7 +454,8 @@ void Compiler::for_loop(const ast::For& s) {
   new_register(s.span), new_register(s.span);
   const bool counts = !s.is_tuple && range_bounds(*s.iterable, state);
   if (!counts) expression_to(*s.iterable, state);
-  emit(Op::ForPrepare, s.iterable->span, state, counts ? 1 : 0);
+  const bool is_pair = s.is_tuple && (s.unpacking.empty() ? s.names.size() : s.unpacking.size()) == 2;
+  emit(Op::ForPrepare, s.iterable->span, state, counts ? 1 : 0, is_pair ? 1 : 0);
   const u16 body = fn_->next_register;
   const size_t start = here();
   const u16 item = new_register(s.span);
@@ -442,7 +467,9 @@ void Compiler::for_loop(const ast::For& s) {
   if (s.is_tuple) {
     const u16 first = fn_->next_register;
     for (const ast::Ident& n : s.names) new_register(n.span);
-    emit(Op::Unpack, s.span, first, item, static_cast<u16>(s.names.size()), kTakesB);
+    const u16 next = fn_->next_register;
+    take_apart(s.unpacking, first, static_cast<u16>(s.names.size()), item, s.span);
+    fn_->next_register = next;
     for (size_t i = 0; i < s.names.size(); ++i)
       bind_local(static_cast<u16>(first + i), s.names[i].text, s.names[i].span);
   } else {

@@ -90,6 +90,7 @@ class Compiler {
   // compile_stmt.cpp
   void statement(const ast::Stmt& s);
   void let(const ast::Let& s);
+  void take_apart(const std::vector<ast::Unpacking>& parts, u16 first, u16 names, u16 value, Span span);
   void assign(const ast::Assign& s);
   void assign_to(const ast::Expr& target, u16 value);
   // What an assignment writes to: the expression, and the registers of what it consists of.
@@ -127,6 +128,7 @@ class Compiler {
   void expression_to(const ast::Expr& e, u16 dst);  // that register
   u16 temporary(const ast::Expr& e);                // a fresh temporary
   void literal_list(const ast::List& e, u16 dst, bool is_row = false);
+  void literal_set(const ast::List& e, u16 dst);
   void binary(const ast::Binary& e, u16 dst);
   void emit_binary(ast::BinaryOp op, Span span, u16 dst, u16 lhs, u16 rhs);
   void unary(const ast::Unary& e, u16 dst);

@@ -5,6 +5,7 @@
 
 #include "tl/builtins/generator.h"
 #include "tl/builtins/model.h"
+#include "tl/value/map.h"
 
 namespace tl::interp {
 
@@ -54,6 +55,7 @@ bool holds_cache(const Value& v, int depth) {
   if (v.is(ObjectKind::KVCache) || depth > kDeepest) return true;
   const std::vector<Value>* items = items_of(v);
   if (const auto* s = v.get_if<lang::Struct>()) items = &s->fields;
+  if (v.is(ObjectKind::Map)) items = &v.as<lang::Map>().entries();
   return items != nullptr && std::any_of(items->begin(), items->end(), [&](const Value& item) {
            return item.is_object() && holds_cache(item, depth + 1);
          });
@@ -161,6 +163,8 @@ void Tracer::fix_deep(const Value& v, int depth) {
       const Value& item = (*items)[i];
       fix_deep(place < 0 ? item : read(Place::Kind::Item, place, static_cast<u32>(i), item), depth + 1);
     }
+  } else if (v.is(ObjectKind::Map)) {  // made by the call: one of the caller's ends the trace
+    for (const Value& item : v.as<lang::Map>().entries()) fix_deep(item, depth + 1);
   } else if (const auto* s = v.get_if<lang::Struct>()) {
     const i32 place = is_callers(v) ? place_of(v) : -1;
     for (size_t i = 0; i < s->fields.size(); ++i) {

@@ -135,6 +135,7 @@ class Tracer : public RecordObserver, public lang::ValueTracer {
   void made_scalar(const Tensor& tensor, const Value& from) override;
   void made_literal(const Tensor& tensor, std::span<const Value> elements) override;
   void loaded(const Tensor& weight) override;
+  void looks_at(const Value& value) override { fix_deep(value); }
 
  private:
   // Ints.

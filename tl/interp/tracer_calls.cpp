@@ -35,20 +35,39 @@ enum class Native : u8 {
 
 const Native* special(std::string_view name) {
   static const std::unordered_map<std::string_view, Native> kNatives = {
-      {"shape", Native::Shape},          {"len", Native::Len},
-      {"numel", Native::Numel},          {"rank", Native::Aware},
-      {"ndim", Native::Aware},           {"dtype", Native::Aware},
-      {"linear", Native::Aware},         {"layer_norm", Native::Aware},
-      {"tensor", Native::Aware},         {"from_array", Native::Aware},
-      {"from_vec", Native::Aware},       {"concat", Native::TensorList},
-      {"k", Native::CacheLayer},         {"v", Native::CacheLayer},
-      {"get_k", Native::CacheLayer},     {"get_v", Native::CacheLayer},
-      {"length", Native::CacheLength},   {"append", Native::Append},
-      {"lengths", Native::CacheLengths}, {"sequences", Native::CacheSequences},
-      {"push", Native::Change},          {"pop", Native::Change},
-      {"extend", Native::Change},        {"insert", Native::Change},
-      {"remove", Native::Change},        {"set", Native::Change},
-      {"clear", Native::Change},         {"einsum", Native::Einsum},
+      {"shape", Native::Shape},
+      {"len", Native::Len},
+      {"numel", Native::Numel},
+      {"rank", Native::Aware},
+      {"ndim", Native::Aware},
+      {"dtype", Native::Aware},
+      {"linear", Native::Aware},
+      {"layer_norm", Native::Aware},
+      {"tensor", Native::Aware},
+      {"from_array", Native::Aware},
+      {"from_vec", Native::Aware},
+      {"concat", Native::TensorList},
+      {"k", Native::CacheLayer},
+      {"v", Native::CacheLayer},
+      {"get_k", Native::CacheLayer},
+      {"get_v", Native::CacheLayer},
+      {"length", Native::CacheLength},
+      {"append", Native::Append},
+      {"lengths", Native::CacheLengths},
+      {"sequences", Native::CacheSequences},
+      {"push", Native::Change},
+      {"pop", Native::Change},
+      {"extend", Native::Change},
+      {"insert", Native::Change},
+      {"remove", Native::Change},
+      {"set", Native::Change},
+      {"clear", Native::Change},
+      {"einsum", Native::Einsum},
+      {"update", Native::Change},
+      {"sum", Native::Aware},
+      {"any", Native::Aware},
+      {"all", Native::Aware},
+      {"sort", Native::Change},
   };
   const auto it = kNatives.find(name);
   return it == kNatives.end() ? nullptr : &it->second;
@@ -322,11 +341,16 @@ bool Tracer::cache_length(const Value& cache, Value& result) {
 // What changes its first argument may do so only to what the call has made itself.
 bool Tracer::change(const Builtin& builtin, std::span<Value> args) {
   if (args.empty() || !args[0].is_object()) return false;
-  if (!args[0].is(ObjectKind::List) || is_callers(args[0])) {
+  if (builtin.name == "set" && args.size() == 1) {  // makes one
+    fix_deep(args[0]);
+    return false;
+  }
+  const bool is_keyed = args[0].is(ObjectKind::Map) || args[0].is(ObjectKind::Set);
+  if ((!args[0].is(ObjectKind::List) && !is_keyed) || is_callers(args[0])) {
     abort(fmt::format("{} changes {} of its caller's", builtin.name, type_name(args[0])));
     return false;
   }
-  const bool stores = builtin.name == "push" || builtin.name == "append";
+  const bool stores = !is_keyed && (builtin.name == "push" || builtin.name == "append");
   for (const Value& v : args.subspan(1)) {
     if (!stores) fix_deep(v);
   }
@@ -440,6 +464,10 @@ bool Tracer::call(const Builtin& builtin, std::span<Value> args, Value& result) 
       }
       return change(builtin, args);
     case Native::Change:
+      if (first != nullptr) {  // sorted into a new one
+        for (const Value& v : args.subspan(1)) fix_deep(v);
+        return false;
+      }
       return change(builtin, args);
     case Native::Einsum:
       fix_einsum(args);

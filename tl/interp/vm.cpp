@@ -472,7 +472,7 @@ enter_frame:
       }
 
       case Op::ForPrepare:
-        TL_SLOW(prepare_for(base + i.a, i.b != 0));
+        TL_SLOW(prepare_for(base + i.a, i.b != 0, i.c != 0));
         break;
       case Op::ForRange: {
         const i64 next = base[i.a].as_int();

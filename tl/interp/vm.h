@@ -110,7 +110,7 @@ class Vm {
 
   bool fail_unset(size_t global);
   bool slow_condition(const Value& value, bool& out);
-  bool prepare_for(Value* state, bool counts);
+  bool prepare_for(Value* state, bool counts, bool of_pairs);
   // `out` is the next item; `has` false at the end.
   bool next_item(Value* state, Value& out, bool& has);
   bool interpolate(const std::vector<TextPart>& parts, Value* values, Value& out);

@@ -6,6 +6,7 @@
 #include "tl/builtins/convert.h"
 #include "tl/builtins/tensor_index.h"
 #include "tl/interp/vm.h"
+#include "tl/value/map.h"
 #include "tl/value/text.h"
 
 namespace tl::interp {
@@ -14,7 +15,7 @@ using lang::List;
 using lang::ObjectKind;
 using lang::TensorValue;
 
-bool Vm::prepare_for(Value* state, bool counts) {
+bool Vm::prepare_for(Value* state, bool counts, bool of_pairs) {
   if (counts) {
     i64 first = 0, last = 0;
     if (!take(lang::to_int(ctx_, state[0]), first) || !take(lang::to_int(ctx_, state[1]), last)) {
@@ -27,6 +28,10 @@ bool Vm::prepare_for(Value* state, bool counts) {
   Value& over = state[0];
   state[1].set(i64{0});
   if (over.is(ObjectKind::List) || over.is(ObjectKind::Range) || over.is(ObjectKind::Tuple)) return true;
+  if (const lang::Keyed* keyed = lang::keyed_of(over)) {  // as it is now: the loop may change it
+    over = lang::make_list(of_pairs && keyed->has_values() ? lang::pairs_of(*keyed) : lang::keys_of(*keyed));
+    return true;
+  }
   if (const auto* text = over.get_if<lang::String>()) {
     std::vector<Value> chars;
     for (std::string_view rest = text->text; !rest.empty();) {
@@ -310,6 +315,10 @@ bool Vm::bind_dims(const Value& value, const TypeSpec& spec, std::string_view na
 
 bool Vm::operate(const Instr& i, Value* base) {
   const auto op = static_cast<Operator>(static_cast<int>(i.op) - static_cast<int>(Op::Add));
+  if (op == Operator::Add && i.a == i.b && lang::append_text(base[i.a], base[i.c])) {
+    if ((i.takes & kTakesC) != 0) base[i.c].clear();
+    return true;
+  }
   Value result;
   if (!take(apply_operator(ctx_, op, base[i.b], base[i.c]), result)) return false;
   clear_taken(i, base);
@@ -422,8 +431,12 @@ bool Vm::look_up(const Instr& i, Value* base) {
   bool done = false;
   switch (i.op) {
     case Op::Index: {
-      const lang::IndexItem item{.value = base[i.c]};
       done = true;
+      if (const auto* map = base[i.b].get_if<lang::Map>()) {
+        done = take(lang::map_at(ctx_, *map, base[i.c]), result);
+        break;
+      }
+      const lang::IndexItem item{.value = base[i.c]};
       if ((i.takes & kForUpdate) != 0 && base[i.b].is(ObjectKind::Tensor) && lang::is_mask(item))
         result = base[i.b];
       else
@@ -450,6 +463,8 @@ bool Vm::change_part(const Instr& i, Value* base) {
   if (i.op != Op::SetField && (i.takes & kIfTensor) != 0 && !base[i.c].is(ObjectKind::Tensor)) return true;
   switch (i.op) {
     case Op::SetIndex: {
+      if (auto* map = base[i.a].get_if<lang::Map>())
+        return allow(lang::set_in_map(ctx_, *map, base[i.b], base[i.c]));
       Value after;
       if (!take(lang::set_index(ctx_, base[i.a], {lang::IndexItem{.value = base[i.b]}}, base[i.c]), after))
         return false;

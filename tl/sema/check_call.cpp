@@ -245,6 +245,15 @@ Type Checker::call_native(const lang::Builtin& builtin, const std::vector<Operan
     if (!given(2) || args[2].type.is(Kind::Unit) || !product.type.has_rank()) return product.type;
     return operator_type(ast::BinaryOp::Add, product, args[2], span);
   }
+  static constexpr std::string_view kOpsToo[] = {"sum", "any", "all", "sort"};
+  if (std::find(std::begin(kOpsToo), std::end(kOpsToo), name) != std::end(kOpsToo)) {
+    const lang::Builtin& row = *lang::op_row(name);
+    const size_t count = row.parsed.params.size();
+    const bool is_op = args[0].type.is(Kind::Tensor) && !(given(1) && args[1].type.is(Kind::Function));
+    return is_op && args.size() >= count
+               ? call_op(row, {args.begin(), args.begin() + static_cast<std::ptrdiff_t>(count)}, span)
+               : Type{};
+  }
   if (name == "pow") return operator_type(ast::BinaryOp::Pow, args[0], args[1], span);
   if (name == "concat" && given(0) && given(1) && args[0].type.is(Kind::Tensor)) {
     if (given(2) && !args[2].type.whole) return {};

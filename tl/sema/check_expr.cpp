@@ -115,7 +115,10 @@ Type Checker::name(const ast::Name& e) {
 }
 
 Type Checker::list(const ast::List& e) {
-  if (e.is_set) return {};
+  if (e.is_set) {
+    for (const auto& item : e.items) expression(*item);
+    return {};
+  }
   std::vector<Type> items;
   for (const auto& item : e.items) items.push_back(expression(*item));
   return ast::is_tensor_literal(e) ? literal_tensor(e, items) : list_type(std::move(items));

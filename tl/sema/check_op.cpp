@@ -117,6 +117,7 @@ Type Checker::operator_type(ast::BinaryOp op, const Operand& a, const Operand& b
     return apply_op(*find_op(name), operands, {}, span);
   }
   if (x.is(Kind::Bool) && y.is(Kind::Bool) && is_comparison(op)) return x;
+  if (x.is(Kind::Tuple) && y.is(Kind::Tuple) && is_comparison(op)) return make_type(Kind::Bool);
   return unfit();
 }
 

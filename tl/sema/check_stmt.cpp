@@ -129,12 +129,14 @@ void Checker::let(const ast::Let& s) {
   Type value = declared_value(*s.value, s.type.get());
   if (s.is_tuple) {
     const bool known = (value.is(Kind::Tuple) || value.is(Kind::List)) && value.items_known;
-    const bool fits = !known || value.items.size() == s.names.size();
+    const size_t wanted = s.unpacking.empty() ? s.names.size() : s.unpacking.size();
+    const bool fits = !known || value.items.size() == wanted;
     if (!fits || (value.is_number() || value.is(Kind::Bool) || value.is(Kind::String)))
       diags_.report(DiagCode::BadUnpack, s.value->span,
-                    known ? fmt::format("{} values", value.items.size()) : describe(value), s.names.size());
+                    known ? fmt::format("{} values", value.items.size()) : describe(value), wanted);
     for (size_t i = 0; i < s.names.size(); ++i) {
-      scopes_.declare(s.names[i].text, known && fits ? as_variable(value.items[i]) : Type{}, function_);
+      scopes_.declare(s.names[i].text,
+                      known && fits && s.unpacking.empty() ? as_variable(value.items[i]) : Type{}, function_);
     }
     return;
   }

@@ -16,7 +16,7 @@ const Setting* Learn::find(std::string_view name) const {
 }
 
 bool is_tensor_literal(const List& e) {
-  if (e.items.empty() || e.items[0]->kind != ExprKind::List) return false;
+  if (e.items.empty() || e.items[0]->kind != ExprKind::List || e.is_set) return false;
   bool has_leaf = false;
   std::vector<const List*> open = {&e};
   while (!open.empty()) {
@@ -27,6 +27,7 @@ bool is_tensor_literal(const List& e) {
       if (const auto* minus = get_if<Unary>(leaf)) leaf = minus->operand.get();
       switch (leaf->kind) {
         case ExprKind::List:
+          if (as<List>(*leaf).is_set) return false;
           open.push_back(&as<List>(*leaf));
           break;
         case ExprKind::Int:

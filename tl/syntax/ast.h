@@ -188,9 +188,10 @@ struct Path : ExprOf<ExprKind::Path> {  // f32::zeros, Pair<int>::new
   TypePtr scope;
   Ident name;
 };
-struct List : ExprOf<ExprKind::List> {  // [1, 2], [[1, 2], [3, 4]], {a, b}
+struct List : ExprOf<ExprKind::List> {  // [1, 2], [[1, 2], [3, 4]], {a, b}, {"a": 1}
   std::vector<ExprPtr> items;
-  bool is_set = false;  // written with braces, as in `for x in {a, b}`: items are entity names
+  bool is_set = false;  // written with braces
+  bool is_map = false;  // the same, with a colon between items: key, value, key, value, ...
 };
 struct RepeatList : ExprOf<ExprKind::RepeatList> {  // [value; count]
   ExprPtr value, count;
@@ -382,10 +383,16 @@ struct StmtOf : Stmt {
 
 struct ErrorStmt : StmtOf<StmtKind::Error> {};
 
-struct Let : StmtOf<StmtKind::Let> {  // let x: T = e, let (a, b) = e
-  std::vector<Ident> names;
-  bool is_tuple = false;  // destructures, even when it has one name
-  TypePtr type;           // may be null
+// How names lie in what is taken apart: `(i, (k, v))` is name 0 and the parts 1 and 2.
+struct Unpacking {
+  size_t name = 0;               // in `names`; of a leaf
+  std::vector<Unpacking> parts;  // empty: a leaf
+};
+struct Let : StmtOf<StmtKind::Let> {  // let x: T = e, let (a, b) = e, let (a, [b, c]) = e
+  std::vector<Ident> names;           // all of them, also from inner brackets
+  bool is_tuple = false;              // destructures, even when it has one name
+  std::vector<Unpacking> unpacking;   // only where brackets lie in brackets
+  TypePtr type;                       // may be null
   ExprPtr value;
 };
 
@@ -421,8 +428,9 @@ struct While : StmtOf<StmtKind::While> {
   Block body;
 };
 struct For : StmtOf<StmtKind::For> {  // for x in xs, for (i, x) in enumerate(xs)
-  std::vector<Ident> names;
+  std::vector<Ident> names;           // as of Let
   bool is_tuple = false;
+  std::vector<Unpacking> unpacking;
   ExprPtr iterable;
   Block body;
 };

@@ -179,13 +179,24 @@ std::string dump_struct_literal(const StructLiteral& e) {
   return form("new", parts);
 }
 
+std::string dump_parts(const std::vector<Ident>& names, const std::vector<Unpacking>& parts) {
+  std::vector<std::string> out;
+  for (const Unpacking& part : parts)
+    out.push_back(part.parts.empty() ? names[part.name].text : dump_parts(names, part.parts));
+  return form("", out);
+}
+std::string dump_names(const std::vector<Ident>& names, bool is_tuple, const std::vector<Unpacking>& parts) {
+  if (!parts.empty()) return dump_parts(names, parts);
+  return is_tuple ? dump_idents("", names) : names.empty() ? "" : names[0].text;
+}
+
 std::string dump_let(const Let& s) {
-  const std::string names = s.is_tuple ? dump_idents("", s.names) : s.names.empty() ? "" : s.names[0].text;
+  const std::string names = dump_names(s.names, s.is_tuple, s.unpacking);
   return form("let", {names, s.type != nullptr ? ": " + dump(*s.type) : "", dump(*s.value)});
 }
 
 std::string dump_for(const For& s) {
-  const std::string names = s.is_tuple ? dump_idents("", s.names) : s.names.empty() ? "" : s.names[0].text;
+  const std::string names = dump_names(s.names, s.is_tuple, s.unpacking);
   return form("for", {names, dump(*s.iterable), dump_block(s.body)});
 }
 
@@ -267,7 +278,7 @@ std::string dump(const Expr& e) {
     case ExprKind::Path:
       return fmt::format("{}::{}", dump(*as<Path>(e).scope), as<Path>(e).name.text);
     case ExprKind::List:
-      return dump_all(as<List>(e).is_set ? "set" : "list", as<List>(e).items);
+      return dump_all(as<List>(e).is_map ? "map" : as<List>(e).is_set ? "set" : "list", as<List>(e).items);
     case ExprKind::RepeatList:
       return form("repeat", {dump(*as<RepeatList>(e).value), dump(*as<RepeatList>(e).count)});
     case ExprKind::Tuple:

@@ -29,7 +29,7 @@ ast::ExprPtr Parser::parse_primary() {
     case Kind::LeftBracket:
       return parse_list();
     case Kind::LeftBrace:
-      return parse_block_expr();
+      return parse_braces();
     case Kind::If:
       return parse_if();
     case Kind::Match:
@@ -204,16 +204,94 @@ ast::ExprPtr Parser::parse_list() {
   return literal;
 }
 
-// {ann, bob}: entity names to iterate over.
-ast::ExprPtr Parser::parse_set() {
+// {1, 2}, {"a": 1}, {}.
+ast::ExprPtr Parser::parse_set(bool is_map) {
   const size_t first = at_;
   take();
+  const With formulas(in_formula_, false);
+  const With indices(in_index_, false);
+  const With heads(at_statement_head_, false);
   std::vector<ast::ExprPtr> items;
-  list(Kind::RightBrace, first, [&] { items.push_back(parse_expression()); });
+  list(Kind::RightBrace, first, [&] {
+    items.push_back(parse_expression());
+    if (!is_map || panic_) return;
+    const size_t value_first = at_;
+    items.push_back(expect(Kind::Colon) ? parse_expression() : error_expr(value_first));
+  });
   auto set = make<ast::List>(first);
   set->items = std::move(items);
   set->is_set = true;
+  set->is_map = is_map;
   return set;
+}
+
+// Told by what comes first between the items, if they are items: a ':' or a ','. One expression alone on the
+// line of its '{' is a set where no block may stand.
+Parser::Braces Parser::braces_ahead(bool is_block) const {
+  if (at(Kind::RightBrace, 1)) return is_block ? Braces::Block : Braces::Map;
+  int open = 0;
+  for (size_t i = 1; !at(Kind::End, i); ++i) {
+    const Kind kind = peek(i).kind;
+    const bool is_first = i == 1;
+    if (open == 0 && !is_first && peek(i).newline_before && kind != Kind::RightBrace) return Braces::Block;
+    switch (kind) {
+      case Kind::LeftParen:
+      case Kind::LeftBracket:
+      case Kind::LeftBrace:
+        if (kind == Kind::LeftBrace && is_first && is_block) return Braces::Block;
+        ++open;
+        continue;
+      case Kind::RightParen:
+      case Kind::RightBracket:
+      case Kind::RightBrace:
+        if (--open >= 0) continue;
+        return is_block || peek(1).newline_before ? Braces::Block : Braces::Set;
+      case Kind::Colon:
+        if (open > 0) continue;
+        return is_block && at(Kind::Minus, i + 1) && touches(i + 1) ? Braces::Block : Braces::Map;
+      case Kind::Comma:
+        if (open > 0) continue;
+        return Braces::Set;
+      case Kind::Ident:
+        if (open == 0 && at(Kind::Ident, i + 1)) return Braces::Block;
+        continue;
+      case Kind::If:
+      case Kind::Match:
+      case Kind::Pipe:
+      case Kind::OrOr:
+        if (is_first) return Braces::Block;
+        continue;
+      case Kind::Minus:
+        if (open == 0 && at(Kind::Less, i - 1) && touches(i)) return Braces::Block;  // a rule
+        continue;
+      case Kind::Let:
+      case Kind::While:
+      case Kind::For:
+      case Kind::Loop:
+      case Kind::Return:
+      case Kind::Fn:
+      case Kind::Break:
+      case Kind::Continue:
+      case Kind::Equal:
+      case Kind::ColonEqual:
+      case Kind::PlusEqual:
+      case Kind::MinusEqual:
+      case Kind::StarEqual:
+      case Kind::SlashEqual:
+      case Kind::Semicolon:
+      case Kind::Question:
+        if (open == 0) return Braces::Block;
+        continue;
+      default:
+        continue;
+    }
+  }
+  return Braces::Block;
+}
+
+ast::ExprPtr Parser::parse_braces() {
+  const Braces braces = braces_ahead(at_ == block_at_);
+  return braces == Braces::Block ? parse_block_expr() : parse_set(braces == Braces::Map);
 }
 
 ast::ExprPtr Parser::parse_block_expr() {
@@ -249,7 +327,9 @@ ast::ExprPtr Parser::parse_if() {
     take();  // if
     ast::IfBranch branch;
     branch.condition = parse_condition();
-    branch.body = eat_word("then") ? block_of(parse_expression()) : parse_block();
+    const bool is_short = eat_word("then");
+    block_at_ = at_;
+    branch.body = is_short ? block_of(parse_expression()) : parse_block();
     branches.push_back(std::move(branch));
     more = !panic_ && at(Kind::Else) && at(Kind::If, 1);
     if (more) take();
@@ -322,6 +402,7 @@ ast::ExprPtr Parser::parse_closure() {
     mark(&SyntaxMarks::bars, tokens_[at_ - 1].begin);
   }
   ast::TypePtr result = eat(Kind::Arrow) ? parse_type() : nullptr;
+  block_at_ = at_;
   ast::ExprPtr body = parse_expression();
   auto closure = make<ast::Closure>(first);
   closure->params = std::move(params);

@@ -154,7 +154,9 @@ ast::StmtPtr Parser::parse_named_block(bool has_name) {
 // query.
 ast::StmtPtr Parser::parse_expression_statement() {
   const size_t first = at_;
-  const bool ends_itself = at(Kind::If) || at(Kind::Match) || at(Kind::LeftBrace);
+  const bool is_block = at(Kind::LeftBrace) && braces_ahead(true) == Braces::Block;
+  const bool ends_itself = at(Kind::If) || at(Kind::Match) || is_block;
+  block_at_ = at_;
   const u32 marks = equation_marks_;
   auto statement = std::make_unique<ast::ExprStmt>();
   if (ends_itself) {
@@ -260,24 +262,55 @@ void Parser::check_target(const ast::Expr& target) {
   complain(DiagCode::BadAssignTarget, target.span, quoted(target.span));
 }
 
-void Parser::parse_bindings(std::vector<ast::Ident>& names, bool& is_tuple) {
-  const size_t open = at_;
-  if (eat(Kind::LeftParen)) {
+void Parser::parse_bindings(std::vector<ast::Ident>& names, bool& is_tuple,
+                            std::vector<ast::Unpacking>& unpacking) {
+  if (at(Kind::LeftParen) || at(Kind::LeftBracket)) {
     is_tuple = true;
-    list(Kind::RightParen, open, [&] { names.push_back(expect_name("a variable")); });
+    if (!parse_unpacking(names, unpacking)) unpacking.clear();
     return;
   }
-  names.push_back(expect_name("a variable"));
+  bool is_nested = false;
+  const auto one = [&] {
+    ast::Unpacking part{.name = names.size(), .parts = {}};
+    if (at(Kind::LeftParen) || at(Kind::LeftBracket)) {
+      is_nested = true;
+      parse_unpacking(names, part.parts);
+    } else {
+      names.push_back(expect_name("a variable"));
+    }
+    unpacking.push_back(std::move(part));
+  };
+  one();
   while (!panic_ && eat(Kind::Comma)) {
     is_tuple = true;
-    names.push_back(expect_name("a variable"));
+    one();
   }
+  if (!is_nested) unpacking.clear();
+}
+
+// Names in brackets, and brackets in them; whether there are such.
+bool Parser::parse_unpacking(std::vector<ast::Ident>& names, std::vector<ast::Unpacking>& parts) {
+  const Nest nest(*this);
+  const size_t open = at_;
+  const bool is_square = take().kind == Kind::LeftBracket;
+  bool is_nested = false;
+  list(is_square ? Kind::RightBracket : Kind::RightParen, open, [&] {
+    ast::Unpacking part{.name = names.size(), .parts = {}};
+    if (at(Kind::LeftParen) || at(Kind::LeftBracket)) {
+      is_nested = true;
+      parse_unpacking(names, part.parts);
+    } else {
+      names.push_back(expect_name("a variable"));
+    }
+    parts.push_back(std::move(part));
+  });
+  return is_nested;
 }
 
 ast::StmtPtr Parser::parse_let() {
   take();
   auto let = std::make_unique<ast::Let>();
-  parse_bindings(let->names, let->is_tuple);
+  parse_bindings(let->names, let->is_tuple, let->unpacking);
   if (!panic_ && eat(Kind::Colon)) let->type = parse_type();
   const size_t value_first = at_;
   if (panic_ || !(eat(Kind::Equal) || eat(Kind::ColonEqual) || expect(Kind::Equal))) {
@@ -300,13 +333,13 @@ ast::StmtPtr Parser::parse_while() {
 ast::StmtPtr Parser::parse_for() {
   take();
   auto loop = std::make_unique<ast::For>();
-  parse_bindings(loop->names, loop->is_tuple);
+  parse_bindings(loop->names, loop->is_tuple, loop->unpacking);
   if (!panic_) expect(Kind::In);
   const size_t iterable_first = at_;
   if (panic_) {
     loop->iterable = error_expr(iterable_first);
   } else {
-    loop->iterable = at(Kind::LeftBrace) ? parse_set() : parse_condition();
+    loop->iterable = at(Kind::LeftBrace) ? parse_set(braces_ahead(false) == Braces::Map) : parse_condition();
   }
   loop->body = parse_block();
   return loop;

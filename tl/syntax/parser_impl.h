@@ -183,7 +183,12 @@ class Parser {
   ast::ExprPtr parse_name();
   ast::ExprPtr parse_paren();
   ast::ExprPtr parse_list();
-  ast::ExprPtr parse_set();
+  // What the '{' here begins; `is_block` where a block may stand, so that only what cannot be one is a map or
+  // set.
+  enum class Braces : u8 { Block, Map, Set };
+  Braces braces_ahead(bool is_block) const;
+  ast::ExprPtr parse_braces();
+  ast::ExprPtr parse_set(bool is_map);
   ast::ExprPtr parse_block_expr();
   ast::ExprPtr parse_if();
   ast::ExprPtr parse_match();
@@ -229,7 +234,8 @@ class Parser {
   ast::StmtPtr parse_with();
   ast::Block parse_block();
   void parse_statements(std::vector<ast::StmtPtr>& out);
-  void parse_bindings(std::vector<ast::Ident>& names, bool& is_tuple);
+  void parse_bindings(std::vector<ast::Ident>& names, bool& is_tuple, std::vector<ast::Unpacking>& unpacking);
+  bool parse_unpacking(std::vector<ast::Ident>& names, std::vector<ast::Unpacking>& parts);
   void check_target(const ast::Expr& target);
   void check_separated(const ast::Stmt& statement, size_t first);
   bool assign_op_follows(ast::AssignOp& op, size_t& length) const;
@@ -286,7 +292,8 @@ class Parser {
   bool at_statement_head_ = false;  // '<-' here makes a rule; elsewhere it is '<' and '-'
   bool in_index_ = false;           // directly inside [ ]: "i." marks the normalised index
   Juxtapose juxtapose_ = Juxtapose::Never;
-  u32 equation_marks_ = 0;  // counts joins and index marks, to recognise tensor equations
+  size_t block_at_ = ~size_t{0};  // the token that may begin a block, where it is a '{'
+  u32 equation_marks_ = 0;        // counts joins and index marks, to recognise tensor equations
 };
 
 }  // namespace tl

@@ -14,6 +14,8 @@ Container* container_of(const Value& v) {
     case ObjectKind::Function:
     case ObjectKind::Cell:
     case ObjectKind::Task:
+    case ObjectKind::Map:
+    case ObjectKind::Set:
       return static_cast<Container*>(v.object());
     default:
       return nullptr;

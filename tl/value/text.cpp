@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "tl/value/format_spec.h"
+#include "tl/value/map.h"
 
 namespace tl::lang {
 namespace {
@@ -152,6 +153,9 @@ class Writer {
         return write_tuple(value.as<Tuple>(), depth);
       case ObjectKind::Struct:
         return write_struct(value.as<Struct>(), depth);
+      case ObjectKind::Map:
+      case ObjectKind::Set:
+        return write_keyed(*static_cast<const Keyed*>(value.object()), depth);
       case ObjectKind::Tensor:
         return write_tensor(value.as<TensorValue>().tensor);
       case ObjectKind::Function:
@@ -231,6 +235,34 @@ class Writer {
       TL_TRY_DO(write(object.fields[i], depth + 1));
     }
     text_ += object.fields.empty() ? "}" : " }";
+    return {};
+  }
+  // {"a": 1, "b": 2}, {1, 2}; an empty set is set(), since {} is a map.
+  Result<void> write_keyed(const Keyed& keyed, int depth) {
+    if (is_open(keyed)) {
+      text_ += "{...}";
+      return {};
+    }
+    if (keyed.size() == 0) {
+      text_ += keyed.has_values() ? "{}" : "set()";
+      return {};
+    }
+    const Open open(*this, keyed);
+    const auto size = static_cast<size_t>(keyed.size());
+    size_t number = 0;
+    text_ += "{";
+    for (size_t at = keyed.first(); at != Keyed::kNowhere; at = keyed.after(at), ++number) {
+      if (size > kLongList && number >= 2 && number + 1 < size) {
+        if (number == 2) text_ += ", ...";
+        continue;
+      }
+      if (number > 0) text_ += ", ";
+      TL_TRY_DO(write(keyed.key(at), depth + 1));
+      if (!keyed.has_values()) continue;
+      text_ += ": ";
+      TL_TRY_DO(write(keyed.value(at), depth + 1));
+    }
+    text_ += size > kLongList ? fmt::format("}} (len={})", size) : "}";
     return {};
   }
   Result<void> write_tensor(const Tensor& tensor) {

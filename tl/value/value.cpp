@@ -2,6 +2,10 @@
 
 #include <algorithm>
 
+#include "tl/base/hash.h"
+#include "tl/base/utf8.h"
+#include "tl/value/map.h"
+
 namespace tl::lang {
 
 thread_local constinit u32 Object::current_birth = 0;
@@ -34,6 +38,20 @@ i64 Range::size() const {
                       : static_cast<i64>((static_cast<u64>(begin) - static_cast<u64>(end) - 1) /
                                          (0 - static_cast<u64>(step))) +
                             1;
+}
+
+i64 String::count_chars() const {
+  return chars_ = utf8::count_chars(text);
+}
+
+u64 String::make_hash() const {
+  return hash_ = std::max<u64>(hash_bytes(text.data(), text.size()), 1);
+}
+
+void String::append(std::string_view more) {
+  TL_DCHECK(references == 1, "a string of {} references changes", references);
+  text += more;
+  chars_ = -1, hash_ = 0;
 }
 
 int StructType::find(std::string_view field) const {
@@ -109,6 +127,10 @@ static std::string object_type_name(const Value& value) {
       return "Task";
     case ObjectKind::Generator:
       return "Generator";
+    case ObjectKind::Map:
+      return "map";
+    case ObjectKind::Set:
+      return "set";
   }
   return "?";
 }
@@ -160,6 +182,19 @@ static Result<bool> equal_range(const Range& range, const Value& other, int dept
   return true;
 }
 
+// The same keys, with the same values, in any order.
+static Result<bool> equal_keyed(const Keyed& a, const Keyed& b, int depth) {
+  if (a.size() != b.size()) return false;
+  for (size_t at = a.first(); at != Keyed::kNowhere; at = a.after(at)) {
+    const size_t there = b.find(a.key(at), *hash_of(a.key(at)));
+    if (there == Keyed::kNowhere) return false;
+    if (!a.has_values()) continue;
+    TL_TRY(const bool same, equal_at(a.value(at), b.value(there), depth + 1));
+    if (!same) return false;
+  }
+  return true;
+}
+
 static Result<bool> equal_objects(const Value& a, const Value& b, int depth) {
   const auto is_sequence = [](const Value& v) { return v.is(ObjectKind::List) || v.is(ObjectKind::Range); };
   if (is_sequence(a) && is_sequence(b)) {
@@ -178,6 +213,10 @@ static Result<bool> equal_objects(const Value& a, const Value& b, int depth) {
     case ObjectKind::Struct:
       if (&a.as<Struct>().type != &b.as<Struct>().type) return false;
       return equal_items(a.as<Struct>().fields, b.as<Struct>().fields, depth);
+    case ObjectKind::Map:
+    case ObjectKind::Set:
+      return equal_keyed(*static_cast<const Keyed*>(a.object()), *static_cast<const Keyed*>(b.object()),
+                         depth);
     case ObjectKind::Tensor:
       return fail(Code::BadProgram, "tensors inside a list cannot be compared at once");
     default:

@@ -34,6 +34,8 @@ enum class ObjectKind : u8 {
   NpyWriter,
   Task,
   Generator,
+  Map,
+  Set,
 };
 
 struct Object {
@@ -179,10 +181,24 @@ struct ObjectOf : Base {
   ObjectOf() : Base(K) {}
 };
 
-// Immutable UTF-8 (bytes that are not UTF-8 are kept, and count as one character each).
-struct String : ObjectOf<ObjectKind::String> {
+// UTF-8 that no program changes (bytes that are not UTF-8 are kept, and count as one character each).
+class String : public ObjectOf<ObjectKind::String> {
+ public:
   explicit String(std::string t) : text(std::move(t)) {}
-  const std::string text;
+  i64 chars() const { return chars_ >= 0 ? chars_ : count_chars(); }
+  // Every character is a byte.
+  bool is_bytes() const { return chars() == static_cast<i64>(text.size()); }
+  u64 hash() const { return hash_ != 0 ? hash_ : make_hash(); }
+  // Only while nobody else refers to it: text does not change for those who hold it.
+  void append(std::string_view more);
+
+  std::string text;
+
+ private:
+  i64 count_chars() const;
+  u64 make_hash() const;
+  mutable i64 chars_ = -1;  // -1: not counted yet
+  mutable u64 hash_ = 0;    // 0: not known yet
 };
 // Shared and mutable, as in Python: `b = a` makes b another name of the same list.
 struct List : ObjectOf<ObjectKind::List, Container> {

@@ -17,21 +17,21 @@ Result<std::string> read_program(const std::string& file) {
 }
 
 // The program's bytecode, or diagnostics that say why there is none.
-std::optional<interp::Program> build(FileId root, SourceFiles& files, Diagnostics& diags) {
+std::optional<interp::Program> build(FileId root, SourceFiles& files, Diagnostics& diags, bool lint = false) {
   const interp::ModuleGraph graph = interp::load_modules(files, root, share_dir(), diags);
   const bool parsed = !diags.has_errors();
   std::vector<const ast::Module*> trees;
   for (const interp::Module& module : graph.modules) trees.push_back(module.tree.get());
-  sema::check(trees, diags);
+  sema::check(trees, diags, lint);
   std::optional<interp::Program> program;
   if (parsed) program = interp::compile(graph, diags);  // after errors of types too: it reports names
   if (diags.has_errors()) program.reset();
   return program;
 }
-Result<std::optional<interp::Program>> build(const std::string& file, SourceFiles& files,
-                                             Diagnostics& diags) {
+Result<std::optional<interp::Program>> build(const std::string& file, SourceFiles& files, Diagnostics& diags,
+                                             bool lint = false) {
   TL_TRY(std::string text, read_program(file));
-  return build(files.add(file == "-" ? "<stdin>" : file, std::move(text)), files, diags);
+  return build(files.add(file == "-" ? "<stdin>" : file, std::move(text)), files, diags, lint);
 }
 
 std::string trace_text(const std::vector<interp::TraceEntry>& trace, const SourceFiles& files) {
@@ -109,7 +109,7 @@ ProgramOutcome run_file(const SessionOptions& options, const SessionHooks& hooks
 }
 
 void check_file(const std::string& file, CheckResult& result) {
-  auto program = build(file, result.files, result.diagnostics);
+  auto program = build(file, result.files, result.diagnostics, true);
   if (!program.ok()) result.failure = std::move(program).error();
   result.diagnostics.sort();
 }

@@ -165,6 +165,12 @@ Result<Value> native_remove(CallContext&, std::span<Value> args) {
 Result<Value> native_copy(CallContext& ctx, std::span<Value> args) {
   if (const auto* cache = args[0].get_if<KVCache>()) return cache->copy();
   if (tensor_of(args[0]) != nullptr) return args[0];
+  if (const auto* object = args[0].get_if<Struct>()) {
+    auto* copy = new Struct(object->type);
+    Value out(copy);
+    copy->fields = object->fields;
+    return out;
+  }
   TL_TRY(std::vector<Value> items, to_items(ctx, args[0]));
   return make_list(std::move(items));
 }
@@ -272,7 +278,8 @@ const Builtin kRows[] = {
     {"contains", "(xs: any, item: any) -> bool", "True if item is in the list, or is part of the string.",
      "contains([1, 2], 2)  //~ true", Effect::Pure, native_contains},
     {"copy", "(x: any) -> any",
-     "A list of its own with the same items; a cache of its own with the same positions, for free.",
+     "A list, or struct, of its own with the same items; a cache of its own with the same positions, for "
+     "free.",
      "copy([1, 2])  //~ [1, 2]", Effect::Pure, native_copy},
     {"enumerate", "(xs: any) -> list", "Pairs of index and item.",
      "enumerate([\"a\", \"b\"])  //~ [(0, \"a\"), (1, \"b\")]", Effect::Pure, native_enumerate},

@@ -95,6 +95,7 @@ enum class ExprKind : u8 {
   Closure,
   StructLiteral,
   BlockExpr,
+  Try,
   Query,
   Formula,
 };
@@ -211,6 +212,7 @@ struct Arg {
 struct Call : ExprOf<ExprKind::Call> {  // a statement that is a call may be a fact: sema knows the relations
   ExprPtr callee;
   std::vector<Arg> args;
+  bool is_piped = false;  // x |> f(y): the first argument is written before the callee
 };
 struct MethodCall : ExprOf<ExprKind::MethodCall> {
   ExprPtr receiver;
@@ -297,6 +299,12 @@ struct StructLiteral : ExprOf<ExprKind::StructLiteral> {
 struct BlockExpr : ExprOf<ExprKind::BlockExpr> {
   Block block;
 };
+// try { ... } catch e { ... } finally { ... }: at least one of the two
+struct Try : ExprOf<ExprKind::Try> {
+  Block body;
+  Ident error;  // may be empty
+  std::optional<Block> handler, finally;
+};
 
 // A condition on rows: alternatives ('|') of conjunctions (','). Each literal is a Call (an atom), `not` of
 // one, a comparison, a Unify, a Similar or another Formula (written in brackets).
@@ -316,7 +324,19 @@ struct Query : ExprOf<ExprKind::Query> {  // Ancestor(ann, X)? where X != bob or
 
 // ---- Patterns ---------------------------------------------------------------------------------------------
 
-enum class PatternKind : u8 { Error, Wildcard, Literal, Binding, Tuple, Struct, Or };
+enum class PatternKind : u8 {
+  Error,
+  Wildcard,
+  Literal,
+  Range,
+  Binding,
+  Tuple,
+  List,
+  Rest,
+  Struct,
+  Variant,
+  Or
+};
 
 struct FieldPattern {
   Ident name;
@@ -326,9 +346,11 @@ struct Pattern {
   PatternKind kind = PatternKind::Error;
   Span span;
   ExprPtr literal;                   // Literal: Int, Float, Bool, String, or Minus of a number
-  Ident name;                        // Binding
-  TypePtr type;                      // Struct
-  std::vector<PatternPtr> items;     // Tuple, Or
+  ExprPtr begin, end;                // Range: literals of numbers or strings, either may be null
+  bool inclusive = false;            // Range
+  Ident name;                        // Binding, Variant; Rest: what `..name` binds, or empty
+  TypePtr type;                      // Struct; Variant: the enum, where it is written
+  std::vector<PatternPtr> items;     // Tuple, List (one may be Rest), Variant, Or
   std::vector<FieldPattern> fields;  // Struct
 };
 
@@ -346,11 +368,13 @@ enum class StmtKind : u8 {
   Break,
   Continue,
   Return,
+  Defer,
   With,
   Import,
   PythonImport,
   Fn,
   Struct,
+  Enum,
   Impl,
   TensorDecl,
   Main,
@@ -385,6 +409,7 @@ struct ErrorStmt : StmtOf<StmtKind::Error> {};
 struct Let : StmtOf<StmtKind::Let> {  // let x: T = e, let (a, b) = e
   std::vector<Ident> names;
   bool is_tuple = false;  // destructures, even when it has one name
+  bool is_const = false;  // written `const`: nothing assigns to it
   TypePtr type;           // may be null
   ExprPtr value;
 };
@@ -434,6 +459,9 @@ struct Continue : StmtOf<StmtKind::Continue> {};
 struct Return : StmtOf<StmtKind::Return> {
   ExprPtr value;  // may be null
 };
+struct Defer : StmtOf<StmtKind::Defer> {  // runs when the block around it is left
+  Block body;
+};
 struct With : StmtOf<StmtKind::With> {  // with Person { ... }
   Ident entity;
   Block body;
@@ -441,6 +469,12 @@ struct With : StmtOf<StmtKind::With> {  // with Person { ... }
 struct Import : StmtOf<StmtKind::Import> {
   std::string path;
   Span path_span;
+  Ident alias;  // import "x.tl" as u: its names are u.name
+  // from "x.tl" import a, b as c: these and no others.
+  struct Selected {
+    Ident name, alias;  // the alias may be empty
+  };
+  std::vector<Selected> selected;
 };
 struct PythonImport : StmtOf<StmtKind::PythonImport> {  // python import numpy as np
   Ident module;                                         // dotted
@@ -459,11 +493,21 @@ struct StructField {
   Ident name;
   TypePtr type;
   Training training = Training::Unsaid;
+  ExprPtr default_value = nullptr;  // may be null
 };
 struct Struct : StmtOf<StmtKind::Struct> {
   Ident name;
   std::vector<Ident> generics;
   std::vector<StructField> fields;
+};
+struct EnumVariant {
+  Ident name;
+  std::vector<StructField> fields;  // names are empty where only types are written
+};
+struct Enum : StmtOf<StmtKind::Enum> {  // enum Shape { Circle(float), Rect(float, float), Empty }
+  Ident name;
+  std::vector<Ident> generics;
+  std::vector<EnumVariant> variants;
 };
 struct Impl : StmtOf<StmtKind::Impl> {  // impl<T> Drop for Pair<T> { fn ... }
   std::vector<Ident> generics;

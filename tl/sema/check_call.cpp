@@ -56,7 +56,10 @@ Type Checker::call(const ast::Call& e) {
 Type Checker::call_value(const ast::Call& e, const Type& callee, std::vector<Operand> given) {
   if (callee.is_any()) return {};
   if (!callee.is(Kind::Function)) {
-    diags_.report(DiagCode::NotCallable, e.callee->span, describe(callee));
+    Diagnostic& d = diags_.report(DiagCode::NotCallable, e.callee->span, describe(callee));
+    const auto* name = ast::get_if<ast::Name>(e.callee);
+    if (name != nullptr && lang::find_builtin(name->text) != nullptr)
+      d.note("'{}' is a variable here, which hides the builtin: give the variable another name", name->text);
     return {};
   }
   if (callee.params == nullptr) return {};

@@ -1,4 +1,5 @@
 // Expressions, except calls and indices.
+#include <algorithm>
 #include <cmath>
 
 #include "tl/sema/checker.h"
@@ -156,6 +157,14 @@ Type Checker::literal_tensor(const ast::List& e, const std::vector<Type>& items)
   if (!row || row->tensor.rank() == kMaxRank) return make_type(Kind::Tensor);
   Type out = tensor_type(row->tensor.shape);  // numbers take the type of what they meet
   out.tensor.shape.insert(0, static_cast<i64>(items.size()));
+  const bool is_bool = std::all_of(items.begin(), items.end(), [](const Type& item) {
+    return item.is(Kind::Bool) ||
+           (item.is(Kind::Tensor) && item.dtype_known && item.tensor.dtype == DType::Bool) ||
+           (item.is(Kind::List) && !item.items.empty() &&
+            std::all_of(item.items.begin(), item.items.end(),
+                        [](const Type& t) { return t.is(Kind::Bool); }));
+  });
+  if (is_bool) out.tensor.dtype = DType::Bool, out.dtype_known = true;
   return out;
 }
 

@@ -62,7 +62,7 @@ Checker::End Checker::statement(const ast::Stmt& s) {
       const ast::Expr& value = *ast::as<ast::ExprStmt>(s).value;
       const Type type = expression(value);
       const bool ends_file = function_ == 0 && s.span.end == modules_[module_]->statements.back()->span.end;
-      if (!ends_file && is_dropped(value, type)) {
+      if (lint_ && !ends_file && is_dropped(value, type)) {
         const auto* call = ast::get_if<ast::Call>(&value);
         const auto* name = call != nullptr ? ast::get_if<ast::Name>(call->callee) : nullptr;
         diags_.report(DiagCode::DroppedResult, s.span,

@@ -75,7 +75,9 @@ static constexpr std::string_view kTypeNames[] = {"int",
 
 void Checker::check_type(const ast::Type* type) {
   if (type == nullptr) return;
-  for (const auto& item : type->items) check_type(item.get());
+  if (type->kind != ast::TypeKind::Tensor) {  // tensor<F>: of any element type that F says
+    for (const auto& item : type->items) check_type(item.get());
+  }
   check_type(type->result.get());
   const std::string& name = type->name.text;
   if ((type->kind != ast::TypeKind::Named && type->kind != ast::TypeKind::Tensor) || name.empty()) return;

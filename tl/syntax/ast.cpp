@@ -1,7 +1,5 @@
 #include "tl/syntax/ast.h"
 
-#include <algorithm>
-
 namespace tl::ast {
 
 std::string String::plain_text() const {
@@ -24,11 +22,6 @@ bool is_tensor_literal(const List& e) {
   while (!open.empty()) {
     const List* list = open.back();
     open.pop_back();
-    // Beside a row that is written out, what is no list is a value of its own, not a row.
-    const auto is_row = [](const ExprPtr& item) { return item->kind == ExprKind::List; };
-    if (std::any_of(list->items.begin(), list->items.end(), is_row) &&
-        !std::all_of(list->items.begin(), list->items.end(), is_row))
-      return false;
     for (const auto& item : list->items) {
       const Expr* leaf = item.get();
       if (const auto* minus = get_if<Unary>(leaf)) leaf = minus->operand.get();

@@ -46,6 +46,7 @@ fn large() { let x = randn([160, 160])
     loop { x = x @ x * 0.001 } }
 fn in_a_task() { return spawn(|| { let n = 0
     loop { n = (n + 1) % 7 } }).join() }
+fn handling() { loop { try { waiting() } catch e { print(e) } finally { length[0] = length[0] } } }
 // what stays: draws, the cache's rows up to where the last answer left them, weights
 let length = [0]
 fn answer() {
@@ -83,8 +84,8 @@ int runs() {
 }
 
 TEST_F(Cancel, ACallThatIsCancelledReturnsAndTheNextOnesGiveWhatTheyWouldHave) {
-  static constexpr const char* kCalls[] = {"interpreting", "waiting",  "recording", "replaying",
-                                           "appending",    "in_tasks", "large",     "in_a_task"};
+  static constexpr const char* kCalls[] = {"interpreting", "waiting",  "recording", "replaying", "appending",
+                                           "in_tasks",     "handling", "large",     "in_a_task"};
   const std::unique_ptr<Session> undisturbed = session(1), disturbed = session(2);
   std::mt19937 random(7);
   double longest = 0;

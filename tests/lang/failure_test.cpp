@@ -184,6 +184,22 @@ TEST(FailingOnPurpose, AFileIsReplacedWholeOrNotAtAll) {
 
 // When bounds submit what nobody looks at is no business of a program's: it says the same interpreted,
 // replayed, and whatever the bounds are.
+TEST(Failures, OfMemoryAreHandledByTheProgram) {
+  const char* text = R"(
+let small = ones([4])
+let x = small
+try { x = ones([4000, 4000]) + small[0]
+      print("recorded") } catch e { print(e.code, e.line) }
+try { x = ones([2]) + small[0] } catch e { print("not now") }
+print(x, small)
+)";
+  RunSettings settings{.memory_limit_bytes = i64{8} << 20};
+  const Transcript got = run_text("t.tl", text, settings);
+  EXPECT_EQ(got.output + got.problems,
+            "recorded\nmemory 4\n[2.0000 2.0000] shape=[2] float32 [1.0000 1.0000 1.0000 1.0000] shape=[4] "
+            "float32\n");
+}
+
 TEST(Failures, ThatNobodyLooksAtDependedOnReplaysAndBounds) {
   const std::string text = R"(
 fn pick(x, k) { embedding(x, tensor([k])) * 2.0 + 1.0 }

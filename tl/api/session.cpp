@@ -17,22 +17,44 @@ Result<std::string> read_program(const std::string& file) {
   return read_whole_file(file, SourceFiles::kMaxBytes);
 }
 
+// Names that nothing declares, in a program with errors of syntax: but for those that stand on a line with
+// such an error, which may have declared them.
+void report_names(const interp::ModuleGraph& graph, const SourceFiles& files, Diagnostics& diags) {
+  for (const Diagnostic& d : diags.all()) {
+    if (d.code == DiagCode::ImportNotFound || d.code == DiagCode::ImportCycle) return;
+  }
+  Diagnostics found;
+  (void)interp::compile(graph, found);
+  std::string broken;
+  for (const Diagnostic& d : diags.all()) {
+    if (d.severity() == Severity::Error && d.primary.span)
+      broken += " " + std::string(files.text(files.line_span(d.primary.span.file, d.primary.span.begin)));
+  }
+  for (const Diagnostic& d : found.all()) {
+    if (d.code == DiagCode::UnknownName && broken.find(d.args[0]) == std::string::npos) diags.add(d);
+  }
+}
+
 // The program's bytecode, or diagnostics that say why there is none.
-std::optional<interp::Program> build(FileId root, SourceFiles& files, Diagnostics& diags) {
+std::optional<interp::Program> build(FileId root, SourceFiles& files, Diagnostics& diags, bool lint = false) {
   const interp::ModuleGraph graph = interp::load_modules(files, root, share_dir(), diags);
   const bool parsed = !diags.has_errors();
   std::vector<const ast::Module*> trees;
   for (const interp::Module& module : graph.modules) trees.push_back(module.tree.get());
-  sema::check(trees, diags);
+  sema::check(trees, diags, lint);
   std::optional<interp::Program> program;
-  if (parsed) program = interp::compile(graph, diags);  // after errors of types too: it reports names
+  if (parsed) {
+    program = interp::compile(graph, diags);  // after errors of types too: it reports names
+  } else {
+    report_names(graph, files, diags);
+  }
   if (diags.has_errors()) program.reset();
   return program;
 }
-Result<std::optional<interp::Program>> build(const std::string& file, SourceFiles& files,
-                                             Diagnostics& diags) {
+Result<std::optional<interp::Program>> build(const std::string& file, SourceFiles& files, Diagnostics& diags,
+                                             bool lint = false) {
   TL_TRY(std::string text, read_program(file));
-  return build(files.add(file == "-" ? "<stdin>" : file, std::move(text)), files, diags);
+  return build(files.add(file == "-" ? "<stdin>" : file, std::move(text)), files, diags, lint);
 }
 
 }  // namespace
@@ -97,7 +119,7 @@ ProgramOutcome run_file(const SessionOptions& options, const SessionHooks& hooks
 }
 
 void check_file(const std::string& file, CheckResult& result) {
-  auto program = build(file, result.files, result.diagnostics);
+  auto program = build(file, result.files, result.diagnostics, true);
   if (!program.ok()) result.failure = std::move(program).error();
   result.diagnostics.sort();
 }

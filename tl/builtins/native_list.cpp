@@ -219,6 +219,12 @@ Result<Value> native_copy(CallContext& ctx, std::span<Value> args) {
   if (const auto* cache = args[0].get_if<KVCache>()) return cache->copy();
   if (tensor_of(args[0]) != nullptr) return args[0];
   if (keyed_of(args[0]) != nullptr) return copy_of(args[0]);
+  if (const auto* object = args[0].get_if<Struct>()) {
+    auto* copy = new Struct(object->type);
+    Value out(copy);
+    copy->fields = object->fields;
+    return out;
+  }
   TL_TRY(std::vector<Value> items, to_items(ctx, args[0]));
   return make_list(std::move(items));
 }
@@ -257,7 +263,7 @@ const Builtin kRows[] = {
     {"contains", "(xs: any, item: any) -> bool", "True if item is in the list, or is part of the string.",
      "contains([1, 2], 2)  //~ true", Effect::Pure, native_contains},
     {"copy", "(x: any) -> any",
-     "A list, map or set of its own with the same items; a cache of its own with the same positions, for "
+     "A list, map, set or struct of its own with the same items; a cache of its own with the same positions, for "
      "free.",
      "copy([1, 2])  //~ [1, 2]", Effect::Pure, native_copy},
     {"extend", "(list: any, more: any) -> unit", "Adds every item of more at the end.",

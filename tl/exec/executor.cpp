@@ -481,6 +481,9 @@ Result<bool> Executor::replay(Trace& trace, std::vector<Tensor>& inputs, std::sp
     trace.give_back(inputs);
   }
   trace.let_go();
+  if (is_done) {
+    for (const Tensor& made : outputs) recorder_.watch(made);
+  }
   impl_->enter(HostPhase::Record);
   if (!done.ok() && done.error().code == Code::Interrupted) return std::move(done).error();
   return is_done;
@@ -515,6 +518,9 @@ Result<std::vector<Tensor>> Executor::repeat(std::unique_ptr<Trace> body, std::s
     done = impl_->repeat(*this, *body, end, origin);
   }
   if (!done.ok()) body->snapshot().undo_grants();
+  if (done.ok()) {
+    for (const Tensor& made : *done) recorder_.watch(made);
+  }
   impl_->enter(HostPhase::Record);
   return done;
 }

@@ -11,6 +11,10 @@
 #include "tl/builtins/index.h"
 #include "tl/builtins/operators.h"
 
+namespace tl {
+class SourceFiles;
+}
+
 namespace tl::interp {
 
 using lang::Builtin;
@@ -87,6 +91,13 @@ enum class Op : u8 {
   IsTuple,        // a = b is a tuple of c
   IsStruct,       // a = b is of structs[c]
   NoMatch,        // fails: no arm matches a
+  IsList,         // a = b is a list of c items; takes has kOrMore: or of more
+  IsOrdered,      // a = b compares with c: two numbers, or two strings
+  TakeItem,       // a = item c of the list b, counted from its end where takes has kFromEnd
+  TakeRest,       // a = the items of the list b but for the first c % 256 and the last c / 256
+  BeginTry,       // from here on a failure goes to b, c, with itself in a; takes has kUnwatched
+  EndTry,         // the innermost BeginTry is over; what was recorded since and is held must have succeeded
+  Rethrow,        // fails as the failure in a
 };
 
 // The operand registers that are temporaries of this instruction: emptied by it where they hold objects, so
@@ -96,6 +107,12 @@ inline constexpr u8 kTakesB = 1, kTakesC = 2;
 inline constexpr u8 kForUpdate = 4;
 // Of SetIndex and SetIndexMany: what is no tensor is left where it is, in its list.
 inline constexpr u8 kIfTensor = 1;
+// Of IsList.
+inline constexpr u8 kOrMore = 1;
+// Of TakeItem.
+inline constexpr u8 kFromEnd = 1;
+// Of BeginTry: the failure will go on, so that nobody waits for what was recorded.
+inline constexpr u8 kUnwatched = 1;
 
 // Registers fit 16 bits; what indexes a table of the function may not, and then uses the rest of `takes` or
 // the place of two operands. Whoever writes an instruction checks that everything fits (Compiler::emit).
@@ -195,6 +212,7 @@ struct CastSpec {
 struct ParamInfo {
   std::string name;
   bool has_default = false;
+  bool is_variadic = false;  // the last one: a list of the arguments that are left
 };
 
 struct Proto {
@@ -234,8 +252,9 @@ struct Program {
   std::vector<int> initialisers;     // the modules' top-level statements, imports first
   int main = -1;                     // -1: none
   std::vector<NamedProto> tests, benches;
-  std::vector<NamedProto> functions;  // of the file itself, for callers from outside
-  bool asks_for_interrupts = false;   // calls interrupted(): the first Ctrl-C is its business
+  std::vector<NamedProto> functions;   // of the file itself, for callers from outside
+  const SourceFiles* files = nullptr;  // for the lines of failures; outlives the program
+  bool asks_for_interrupts = false;    // calls interrupted(): the first Ctrl-C is its business
 };
 
 }  // namespace tl::interp

@@ -31,6 +31,8 @@ class Collector {
         return block(ast::as<ast::For>(s).body);
       case ast::StmtKind::Loop:
         return block(ast::as<ast::Loop>(s).body);
+      case ast::StmtKind::Defer:
+        return block(ast::as<ast::Defer>(s).body);
       case ast::StmtKind::Return:
         return expr(ast::as<ast::Return>(s).value);
       case ast::StmtKind::TensorDecl:
@@ -96,6 +98,11 @@ class Collector {
         return;
       case ast::ExprKind::BlockExpr:
         return block(ast::as<ast::BlockExpr>(e).block);
+      case ast::ExprKind::Try:
+        block(ast::as<ast::Try>(e).body);
+        if (ast::as<ast::Try>(e).handler) block(*ast::as<ast::Try>(e).handler);
+        if (ast::as<ast::Try>(e).finally) block(*ast::as<ast::Try>(e).finally);
+        return;
       default:
         return;
     }

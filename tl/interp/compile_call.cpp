@@ -15,11 +15,9 @@ void Compiler::call(const ast::Call& e, u16 dst) {
   const auto* name = ast::get_if<ast::Name>(e.callee);
   if (name == nullptr) return call_value(e, dst);
   if (is_self(name->text) || find(name->text).kind != Place::Kind::None) return call_value(e, dst);
+  use_ = name->span;
   if (const Symbol* symbol = find_symbol(name->text)) {
-    if (symbol->kind == Symbol::Kind::Function) return call_function(symbol->index, e, dst);
-    diags_.report(DiagCode::NotCallable, name->span, fmt::format("the struct {}", name->text))
-        .note("a struct is made by '{} {{ field: value }}'", name->text);
-    return;
+    return call_symbol(*symbol, e, name->text, dst);
   }
   if (const Builtin* builtin = lang::find_builtin(name->text))
     return call_builtin(*builtin, e.args, e.span, dst);
@@ -37,6 +35,33 @@ void Compiler::call(const ast::Call& e, u16 dst) {
   }
 }
 
+void Compiler::call_symbol(const Symbol& symbol, const ast::Call& e, std::string_view name, u16 dst) {
+  switch (symbol.kind) {
+    case Symbol::Kind::Function:
+      return call_function(symbol.index, e.args, e.span, dst);
+    case Symbol::Kind::Variant:
+      return make_variant(symbol, &e.args, e.span, dst);
+    case Symbol::Kind::Global: {
+      if (symbol.index < 0) return;  // reported
+      const u16 callee = new_register(e.span);
+      emit(Op::GetGlobal, e.span, callee, static_cast<size_t>(symbol.index));
+      return call_held(callee, e.args, e.span, dst);
+    }
+    case Symbol::Kind::Struct:
+      diags_.report(DiagCode::NotCallable, e.callee->span, fmt::format("the struct {}", name))
+          .note("a struct is made by '{} {{ field: value }}'", name);
+      return;
+    case Symbol::Kind::Enum:
+      diags_.report(DiagCode::NotCallable, e.callee->span, fmt::format("the enum {}", name))
+          .note("one of its values is made by '{}.Variant(…)'", name);
+      return;
+    case Symbol::Kind::Module:
+      diags_.report(DiagCode::NotCallable, e.callee->span, fmt::format("the file {}", name))
+          .note("what it declares is '{}.name'", name);
+      return;
+  }
+}
+
 void Compiler::call_path(const ast::Call& e, const ast::Path& path, u16 dst) {
   const std::string& scope = path.scope->name.text;
   const std::string& name = path.name.text;
@@ -44,13 +69,18 @@ void Compiler::call_path(const ast::Call& e, const ast::Path& path, u16 dst) {
   if (symbol != nullptr && symbol->kind == Symbol::Kind::Struct) {
     const StructInfo& info = *program_.structs[static_cast<size_t>(symbol->index)];
     const auto it = info.methods.find(name);
-    if (it != info.methods.end()) return call_function(it->second, e, dst);
+    if (it != info.methods.end()) return call_function(it->second, e.args, e.span, dst);
     std::vector<std::string> names;
     for (const auto& [method, proto] : info.methods) names.push_back(method);
     const std::string close(closest_name(name, names));
     Diagnostic& d = diags_.report(DiagCode::UnknownName, path.span, fmt::format("{}::{}", scope, name));
     if (!close.empty()) d.note("did you mean '{}::{}'?", scope, close);
     return;
+  }
+  if (symbol != nullptr && (symbol->kind == Symbol::Kind::Enum || symbol->kind == Symbol::Kind::Module)) {
+    ast::Name holder;
+    holder.text = scope;
+    if (const Symbol* member = find_member(holder, path.name)) return call_symbol(*member, e, name, dst);
   }
   std::string builtin_name = name;
   std::optional<DType> dtype = find_dtype(scope);
@@ -80,45 +110,63 @@ void Compiler::call_path(const ast::Call& e, const ast::Path& path, u16 dst) {
 
 std::optional<std::vector<int>> Compiler::arrange(const std::vector<ParamInfo>& params,
                                                   const std::vector<ast::Arg>& args, std::string_view callee,
-                                                  Span span) {
+                                                  Span span, const ast::Fn* fn) {
   lang::Signature signature;
   for (const ParamInfo& p : params)
-    signature.params.push_back({.name = p.name, .is_optional = p.has_default});
+    signature.params.push_back({.name = p.name, .is_variadic = p.is_variadic, .is_optional = p.has_default});
   std::vector<std::string_view> names;
   for (const ast::Arg& arg : args) names.push_back(arg.name.text);
   auto order = lang::arrange_arguments(signature, names);
   if (order.ok()) return std::move(order).value();
-  diags_.report(DiagCode::BadArguments, span, callee, order.error().message);
+  Diagnostic& d = diags_.report(DiagCode::BadArguments, span, callee, order.error().message);
+  if (fn != nullptr && graph_.files != nullptr) {
+    const u32 end = fn->result != nullptr ? fn->result->span.end : fn->body.span.begin;
+    std::string_view written = graph_.files->text(Span{fn->span.file, fn->span.begin, end});
+    written = written.substr(0, written.find_last_not_of(" \n") + 1);
+    d.note("{}", written).also(fn->name.span, "declared here");
+  }
   return {};
 }
 
 // Arguments are computed in the order they are written, each into the register where the callee expects it.
-void Compiler::call_function(int proto, const ast::Call& e, u16 dst) {
+void Compiler::call_function(int proto, const std::vector<ast::Arg>& args, Span span, u16 dst) {
   const auto tree = function_trees_.find(proto);
   TL_CHECK(tree != function_trees_.end(), "function {} has no tree", proto);
   const ast::Fn* const fn = tree->second;
-  std::vector<ParamInfo> params;
-  for (const ast::Param& p : fn->params) params.push_back({p.name.text, p.default_value != nullptr});
-  const auto order = arrange(params, e.args, fn->name.text, e.span);
+  const std::vector<ParamInfo> params = params_of(fn->params);
+  const bool is_variadic = !params.empty() && params.back().is_variadic;
+  const auto order = arrange(params, args, fn->name.text, span, fn);
   if (!order) return;
+  // The arguments of a variadic parameter come last: from `own` on, before they are made a list.
+  const size_t own = params.size() - (is_variadic ? 1 : 0);
   const u16 first = fn_->next_register;
-  for (size_t i = 0; i < order->size(); ++i) new_register(e.span);
-  std::vector<int> place_of(e.args.size(), -1);
+  for (size_t i = 0; i < params.size(); ++i) new_register(span);
+  const u16 more = fn_->next_register;
+  for (size_t i = own; i < order->size(); ++i) new_register(span);
+  std::vector<u16> place_of(args.size());
   for (size_t i = 0; i < order->size(); ++i) {
     const int at = (*order)[i];
     if (at >= 0)
-      place_of[static_cast<size_t>(at)] = static_cast<int>(i);
+      place_of[static_cast<size_t>(at)] = static_cast<u16>(i < own ? first + i : more + (i - own));
     else
-      emit(Op::LoadEmpty, e.span, static_cast<u16>(first + i));
+      emit(Op::LoadEmpty, span, static_cast<u16>(first + i));
   }
-  for (size_t i = 0; i < e.args.size(); ++i) {
+  for (size_t i = 0; i < args.size(); ++i) {
     const u16 mark = fn_->next_register;
-    expression_to(*e.args[i].value, static_cast<u16>(first + place_of[i]));
+    expression_to(*args[i].value, place_of[i]);
     fn_->next_register = mark;
   }
+  if (is_variadic) emit(Op::MakeList, span, static_cast<u16>(first + own), more, order->size() - own);
   fn_->proto->calls.push_back(
-      {.function = proto, .name = fn->name.text, .count = static_cast<u16>(order->size())});
-  emit(Op::CallFn, e.span, dst, fn_->proto->calls.size() - 1, first);
+      {.function = proto, .name = fn->name.text, .count = static_cast<u16>(params.size())});
+  emit(Op::CallFn, span, dst, fn_->proto->calls.size() - 1, first);
+}
+
+std::vector<ParamInfo> Compiler::params_of(const std::vector<ast::Param>& params) const {
+  std::vector<ParamInfo> out;
+  for (const ast::Param& p : params)
+    out.push_back({p.name.text, p.default_value != nullptr || p.variadic, p.variadic});
+  return out;
 }
 
 // The builtin that makes a tensor of an element type of its choice.
@@ -215,15 +263,27 @@ static std::vector<std::string> names_of(const std::vector<ast::Arg>& args) {
 }
 
 void Compiler::call_value(const ast::Call& e, u16 dst) {
-  const u16 callee = temporary(*e.callee);
-  for (const ast::Arg& arg : e.args) temporary(*arg.value);
-  fn_->proto->calls.push_back({.count = static_cast<u16>(e.args.size()), .names = names_of(e.args)});
-  emit(Op::CallValue, e.span, dst, fn_->proto->calls.size() - 1, callee);
+  call_held(temporary(*e.callee), e.args, e.span, dst);
+}
+
+// `callee`: the last register taken.
+void Compiler::call_held(u16 callee, const std::vector<ast::Arg>& args, Span span, u16 dst) {
+  for (const ast::Arg& arg : args) temporary(*arg.value);
+  fn_->proto->calls.push_back({.count = static_cast<u16>(args.size()), .names = names_of(args)});
+  emit(Op::CallValue, span, dst, fn_->proto->calls.size() - 1, callee);
 }
 
 // x.f(a): a method of x's struct, else the function or builtin f of (x, a). The kind of x is known only at
 // run time.
 void Compiler::method_call(const ast::MethodCall& e, u16 dst) {
+  use_ = e.receiver->span;
+  if (const Symbol* member = find_member(*e.receiver, e.name)) {
+    if (member->kind == Symbol::Kind::Function) return call_function(member->index, e.args, e.span, dst);
+    if (member->kind == Symbol::Kind::Variant) return make_variant(*member, &e.args, e.span, dst);
+    const u16 callee = new_register(e.span);
+    load_symbol(*member, e.name.text, e.name.span, callee);
+    return call_held(callee, e.args, e.span, dst);
+  }
   CallSite site;
   site.name = e.name.text;
   site.count = static_cast<u16>(e.args.size() + 1);

@@ -84,6 +84,11 @@ void Compiler::expression_to(const ast::Expr& e, u16 dst) {
       break;
     case ast::ExprKind::Field: {
       const auto& field = ast::as<ast::Field>(e);
+      use_ = field.object->span;
+      if (const Symbol* member = find_member(*field.object, field.name)) {
+        load_symbol(*member, field.name.text, field.name.span, dst);
+        break;
+      }
       const u16 object = expression(*field.object);
       emit(Op::GetField, e.span, dst, object, name_index(field.name.text),
            is_temporary(object) ? kTakesB : 0);
@@ -116,6 +121,9 @@ void Compiler::expression_to(const ast::Expr& e, u16 dst) {
     case ast::ExprKind::BlockExpr:
       block_value(ast::as<ast::BlockExpr>(e).block, dst);
       break;
+    case ast::ExprKind::Try:
+      try_value(ast::as<ast::Try>(e), dst);
+      break;
     case ast::ExprKind::Query:
       not_yet(e.span, "queries");
       break;
@@ -129,18 +137,14 @@ void Compiler::expression_to(const ast::Expr& e, u16 dst) {
 // ---- Names and literals -----------------------------------------------------------------------------------
 
 void Compiler::name(const ast::Name& e, u16 dst) {
+  use_ = e.span;
   if (is_self(e.text)) {
     emit(Op::LoadSelf, e.span, dst);
     return;
   }
   const Place place = find(e.text);
   if (place.kind != Place::Kind::None) return load(place, dst, e.span);
-  if (const Symbol* symbol = find_symbol(e.text)) {
-    if (symbol->kind == Symbol::Kind::Function)
-      return make_closure({.proto = symbol->index, .sources = {}}, dst, e.span);
-    not_yet(e.span, fmt::format("the struct {} as a value", e.text));
-    return;
-  }
+  if (const Symbol* symbol = find_symbol(e.text)) return load_symbol(*symbol, e.text, e.span, dst);
   if (e.text == "none") {
     emit(Op::LoadUnit, e.span, dst);
     return;
@@ -169,6 +173,12 @@ void Compiler::path_value(const ast::Path& e, u16 dst) {
     if (const auto it = methods.find(e.name.text); it != methods.end()) {
       return make_closure({.proto = it->second, .sources = {}}, dst, e.span);
     }
+  }
+  if (symbol != nullptr && (symbol->kind == Symbol::Kind::Enum || symbol->kind == Symbol::Kind::Module)) {
+    ast::Name holder;
+    holder.text = e.scope->name.text;
+    if (const Symbol* member = find_member(holder, e.name))
+      return load_symbol(*member, e.name.text, e.span, dst);
   }
   unknown_name(fmt::format("{}::{}", e.scope != nullptr ? e.scope->name.text : "", e.name.text), e.span);
 }
@@ -308,10 +318,16 @@ void Compiler::emit_binary(ast::BinaryOp op, Span span, u16 dst, u16 lhs, u16 rh
   emit(*code, span, dst, lhs, rhs, takes);
 }
 
+// Whether a part of it may be a block, which may assign to what was looked at before: operands are computed
+// from left to right.
+bool Compiler::may_assign(const ast::Expr& e) const {
+  return graph_.files == nullptr || graph_.files->text(e.span).find('{') != std::string_view::npos;
+}
+
 void Compiler::binary(const ast::Binary& e, u16 dst) {
   if (e.op == ast::BinaryOp::And || e.op == ast::BinaryOp::Or) return short_circuit(e, dst);
   if (e.op == ast::BinaryOp::Join) return not_yet(e.span, "tensor equations");
-  const u16 lhs = expression(*e.lhs);
+  const u16 lhs = may_assign(*e.rhs) ? temporary(*e.lhs) : expression(*e.lhs);
   const auto* small = ast::get_if<ast::Int>(e.rhs);
   if (small != nullptr && small->value < 32768 &&
       (e.op == ast::BinaryOp::Add || e.op == ast::BinaryOp::Sub)) {
@@ -416,7 +432,10 @@ size_t Compiler::index_spec(const std::vector<ast::IndexItem>& items) {
 }
 
 void Compiler::index(const ast::Index& e, u16 dst) {
-  const u16 object = expression(*e.object);
+  const bool assigns = std::any_of(e.items.begin(), e.items.end(), [&](const ast::IndexItem& item) {
+    return item.value != nullptr && may_assign(*item.value);
+  });
+  const u16 object = assigns ? temporary(*e.object) : expression(*e.object);
   const u8 takes = is_temporary(object) ? kTakesB : 0;
   if (e.items.size() == 1 && e.items[0].kind == ast::IndexItem::Kind::At) {
     const ast::Expr& value = *e.items[0].value;
@@ -450,102 +469,6 @@ void Compiler::if_value(const ast::If& e, u16 dst) {
   patch_all(ends);
 }
 
-void Compiler::match(const ast::Match& e, u16 dst) {
-  const u16 subject = temporary(*e.subject);
-  std::vector<size_t> ends;
-  for (const ast::MatchArm& arm : e.arms) {
-    const Scope scope = open_scope();
-    std::vector<size_t> failures;
-    pattern(*arm.pattern, subject, failures);
-    if (arm.guard != nullptr) {
-      const u16 mark = fn_->next_register;
-      const u16 guard = expression(*arm.guard);
-      failures.push_back(emit_jump(Op::JumpIfNot, arm.guard->span, guard));
-      fn_->next_register = mark;
-    }
-    expression_to(*arm.value, dst);
-    close_scope(scope, arm.span);
-    ends.push_back(emit_jump(Op::Jump, arm.span));
-    patch_all(failures);
-  }
-  emit(Op::NoMatch, e.span, subject);
-  patch_all(ends);
-  emit(Op::Clear, e.span, subject, 1);
-}
-
-void Compiler::pattern(const ast::Pattern& p, u16 subject, std::vector<size_t>& failures) {
-  switch (p.kind) {
-    case ast::PatternKind::Error:
-    case ast::PatternKind::Wildcard:
-      return;
-    case ast::PatternKind::Literal: {
-      const u16 mark = fn_->next_register;
-      const u16 literal = temporary(*p.literal), same = new_register(p.span);
-      emit(Op::Equal, p.span, same, subject, literal);
-      failures.push_back(emit_jump(Op::JumpIfNot, p.span, same));
-      fn_->next_register = mark;
-      return;
-    }
-    case ast::PatternKind::Binding: {
-      const u16 reg = new_register(p.span);
-      emit(Op::Move, p.span, reg, subject);
-      bind_local(reg, p.name.text, p.name.span);
-      return;
-    }
-    case ast::PatternKind::Tuple: {
-      const u16 test = new_register(p.span);
-      const auto count = static_cast<u16>(p.items.size());
-      emit(Op::IsTuple, p.span, test, subject, count);
-      failures.push_back(emit_jump(Op::JumpIfNot, p.span, test));
-      const u16 first = fn_->next_register;
-      for (const auto& item : p.items) new_register(item->span);
-      emit(Op::Unpack, p.span, first, subject, count);
-      for (u16 i = 0; i < count; ++i) pattern(*p.items[i], static_cast<u16>(first + i), failures);
-      return;
-    }
-    case ast::PatternKind::Struct:
-      return struct_pattern(p, subject, failures);
-    case ast::PatternKind::Or: {
-      std::vector<size_t> hits;
-      for (size_t i = 0; i < p.items.size(); ++i) {
-        if (i + 1 == p.items.size()) {
-          pattern(*p.items[i], subject, failures);
-          break;
-        }
-        if (p.items[i]->kind == ast::PatternKind::Binding)
-          not_yet(p.items[i]->span, "names inside of '|' patterns");
-        std::vector<size_t> misses;
-        pattern(*p.items[i], subject, misses);
-        hits.push_back(emit_jump(Op::Jump, p.span));
-        patch_all(misses);
-      }
-      patch_all(hits);
-      return;
-    }
-  }
-}
-
-void Compiler::struct_pattern(const ast::Pattern& p, u16 subject, std::vector<size_t>& failures) {
-  const Symbol* symbol = find_symbol(p.type->name.text);
-  if (symbol == nullptr || symbol->kind != Symbol::Kind::Struct) {
-    diags_.report(DiagCode::UnknownType, p.type->span, p.type->name.text);
-    return;
-  }
-  const u16 test = new_register(p.span);
-  emit(Op::IsStruct, p.span, test, subject, static_cast<size_t>(symbol->index));
-  failures.push_back(emit_jump(Op::JumpIfNot, p.span, test));
-  const StructInfo& info = *program_.structs[static_cast<size_t>(symbol->index)];
-  for (const ast::FieldPattern& field : p.fields) {
-    if (info.find(field.name.text) < 0) {
-      diags_.report(DiagCode::UnknownField, field.name.span, info.name, field.name.text);
-      continue;
-    }
-    const u16 reg = new_register(field.name.span);
-    emit(Op::GetField, field.name.span, reg, subject, name_index(field.name.text));
-    pattern(*field.pattern, reg, failures);
-  }
-}
-
 // ---- Closures and structs ---------------------------------------------------------------------------------
 
 void Compiler::closure(const ast::Closure& e, u16 dst) {
@@ -561,6 +484,7 @@ void Compiler::make_closure(ClosureSpec spec, u16 dst, Span span) {
 }
 
 void Compiler::struct_literal(const ast::StructLiteral& e, u16 dst) {
+  use_ = e.type->span;
   const Symbol* symbol = find_symbol(e.type->name.text);
   if (symbol == nullptr || symbol->kind != Symbol::Kind::Struct) {
     diags_.report(DiagCode::UnknownType, e.type->span, e.type->name.text);
@@ -584,7 +508,19 @@ void Compiler::struct_literal(const ast::StructLiteral& e, u16 dst) {
     fn_->next_register = mark;
   }
   for (size_t i = 0; i < given.size(); ++i) {
-    if (!given[i]) diags_.report(DiagCode::MissingField, e.span, info.fields[i], info.name);
+    if (given[i]) continue;
+    const ast::StructField& field = struct_trees_.at(symbol->index)->fields[i];
+    const auto reg = static_cast<u16>(first + i);
+    if (field.default_value == nullptr) {
+      diags_.report(DiagCode::MissingField, e.span, info.fields[i], info.name);
+    } else if (const auto proto = default_protos_.find(&field); proto != default_protos_.end()) {
+      fn_->proto->calls.push_back({.function = proto->second, .name = info.fields[i]});
+      emit(Op::CallFn, e.span, reg, fn_->proto->calls.size() - 1, fn_->next_register);
+      new_register(e.span);
+      --fn_->next_register;
+    } else {
+      expression_to(*field.default_value, reg);
+    }
   }
   emit(Op::MakeStruct, e.span, dst, static_cast<size_t>(symbol->index), first);
 }

@@ -7,6 +7,7 @@ namespace tl::interp {
 
 void Compiler::statement(const ast::Stmt& s) {
   const u16 mark = fn_->next_register;
+  use_ = s.span;
   switch (s.kind) {
     case ast::StmtKind::Error:
       return;  // reported
@@ -41,7 +42,10 @@ void Compiler::statement(const ast::Stmt& s) {
       return not_yet(s.span, "import inside of a block");
     case ast::StmtKind::Struct:
     case ast::StmtKind::Impl:
-      return not_yet(s.span, "a struct declared inside of a block");
+    case ast::StmtKind::Enum:
+      return not_yet(s.span, "a struct or an enum declared inside of a block");
+    case ast::StmtKind::Defer:  // what is after it, a block's statements, is compiled inside of it
+      return not_yet(s.span, "defer outside of a block");
     case ast::StmtKind::Main:
     case ast::StmtKind::Test:
     case ast::StmtKind::Bench:
@@ -69,31 +73,13 @@ void Compiler::statement(const ast::Stmt& s) {
 
 void Compiler::block(const ast::Block& b) {
   const Scope scope = open_scope();
-  for (const auto& s : b.statements) statement(*s);
+  statements(b, 0, kNoRegister);
   close_scope(scope, b.span);
 }
 
 void Compiler::block_value(const ast::Block& b, u16 dst) {
   const Scope scope = open_scope();
-  bool has_value = false;
-  for (size_t i = 0; i < b.statements.size(); ++i) {
-    const ast::Stmt& s = *b.statements[i];
-    const bool is_last = i + 1 == b.statements.size();
-    if (const auto* value = ast::get_if<ast::ExprStmt>(&s); is_last && value != nullptr) {
-      const u16 mark = fn_->next_register;
-      expression_to(*value->value, dst);
-      fn_->next_register = mark;
-      has_value = true;
-      continue;
-    }
-    statement(s);
-    if (const auto* set = ast::get_if<ast::Assign>(&s); is_last && set != nullptr && !set->is_equation) {
-      if (const auto* target = ast::get_if<ast::Name>(set->target)) {
-        load(find(target->text), dst, s.span);
-        has_value = true;
-      }
-    }
-  }
+  const bool has_value = statements(b, 0, dst);
   if (!has_value) emit(Op::LoadUnit, b.span, dst);
   close_scope(scope, b.span);
 }
@@ -121,7 +107,7 @@ void Compiler::let(const ast::Let& s) {
   declared_value(*s.value, s.type.get(), reg);
   coerce(reg, s.type.get(), s.names[0].text, s.value->span);
   fn_->next_register = static_cast<u16>(reg + 1);
-  store_new(s.names[0].text, reg, s.names[0].span);
+  store_new(s.names[0].text, reg, s.names[0].span, s.is_const);
 }
 
 // The names' registers begin at `first`; takes `value`.
@@ -142,12 +128,12 @@ void Compiler::take_apart(const std::vector<ast::Unpacking>& parts, u16 first, u
 }
 
 // A name that is new in this block, for the value in `reg`, which is the last register taken.
-void Compiler::store_new(const std::string& name, u16 reg, Span span) {
+void Compiler::store_new(const std::string& name, u16 reg, Span span, bool is_const) {
   const bool is_full = reg > kMaxRegisters / 2 && fn_->locals_by_name.find(name) == fn_->locals_by_name.end();
   const bool is_global = fn_->is_module && fn_->depth == 0 &&
                          (!fn_->keeps_locals || is_full || shared_names_.find(name) != shared_names_.end());
-  if (!is_global) return bind_local(reg, name, span);
-  emit(Op::SetGlobal, span, reg, static_cast<size_t>(define_global(name, span)), 0, kTakesB);
+  if (!is_global) return bind_local(reg, name, span, is_const);
+  emit(Op::SetGlobal, span, reg, static_cast<size_t>(define_global(name, span, is_const)), 0, kTakesB);
   if (fn_->next_register == reg + 1) fn_->next_register = reg;
 }
 
@@ -207,6 +193,7 @@ void Compiler::assign(const ast::Assign& s) {
   }
   const auto* name = ast::get_if<ast::Name>(s.target);
   const auto op = operator_of(s.op);
+  if (name != nullptr && check_const(name->text, name->span)) return;
   if (name != nullptr && !op) {
     const Place place = find(name->text);
     if (place.kind == Place::Kind::None) {  // new in this block
@@ -401,7 +388,7 @@ void Compiler::while_loop(const ast::While& s) {
   const size_t exit =
       emit(Op::JumpIfNot, s.condition->span, condition, 0, 0, is_temporary(condition) ? kTakesB : 0);
   fn_->next_register = mark;
-  fn_->loops.push_back({{}, {}, mark});
+  fn_->loops.push_back({{}, {}, mark, fn_->tries.size()});
   block(s.body);
   patch_all(fn_->loops.back().continues);
   jump_to(start, Op::Loop, s.span);
@@ -412,7 +399,7 @@ void Compiler::while_loop(const ast::While& s) {
 
 void Compiler::endless_loop(const ast::Loop& s) {
   const size_t start = here();
-  fn_->loops.push_back({{}, {}, fn_->next_register});
+  fn_->loops.push_back({{}, {}, fn_->next_register, fn_->tries.size()});
   block(s.body);
   patch_all(fn_->loops.back().continues);
   jump_to(start, Op::Loop, s.span);
@@ -462,7 +449,7 @@ void Compiler::for_loop(const ast::For& s) {
   emit(counts ? Op::ForRange : Op::ForNext, s.iterable->span, state, item);
   const size_t exit = emit_jump(Op::Jump, s.span);
 
-  fn_->loops.push_back({{}, {}, body});
+  fn_->loops.push_back({{}, {}, body, fn_->tries.size()});
   const Scope scope = open_scope();
   if (s.is_tuple) {
     const u16 first = fn_->next_register;
@@ -475,7 +462,7 @@ void Compiler::for_loop(const ast::For& s) {
   } else {
     bind_local(item, s.names[0].text, s.names[0].span);
   }
-  for (const auto& inner : s.body.statements) statement(*inner);
+  statements(s.body, 0, kNoRegister);
   const u16 used = fn_->next_register;
   close_scope(scope, s.body.span, false);
   emit(Op::Clear, s.span, item, static_cast<u16>(used - item));
@@ -493,6 +480,7 @@ void Compiler::leave_loop(bool is_break, Span span) {
     diags_.report(DiagCode::OutsideLoop, span, is_break ? "break" : "continue");
     return;
   }
+  leave_tries(fn_->loops.back().tries, fn_->next_register, span);
   LoopState& loop = fn_->loops.back();
   if (fn_->next_register > loop.first_register) {
     emit(Op::Clear, span, loop.first_register, static_cast<u16>(fn_->next_register - loop.first_register));
@@ -513,6 +501,7 @@ void Compiler::return_value(const ast::Return& s) {
   } else {
     emit(Op::LoadUnit, s.span, reg);
   }
+  leave_tries(0, reg, s.span);
   emit(Op::Return, s.span, reg);
   fn_->next_register = mark;
 }

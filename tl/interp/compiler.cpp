@@ -3,8 +3,6 @@
 
 #include <algorithm>
 
-#include "tl/diag/suggest.h"
-
 namespace tl::interp {
 
 // ---- Code -------------------------------------------------------------------------------------------------
@@ -158,65 +156,28 @@ void Compiler::load(Place place, u16 dst, Span span) {
   }
 }
 
-void Compiler::bind_local(u16 reg, std::string_view name, Span span) {
+void Compiler::bind_local(u16 reg, std::string_view name, Span span, bool is_const) {
   const bool is_cell = fn_->captured_names.find(name) != fn_->captured_names.end();
   if (is_cell) emit(Op::NewCell, span, reg);
   fn_->locals_by_name[std::string(name)].push_back(fn_->locals.size());
-  fn_->locals.push_back({std::string(name), reg, is_cell});
+  fn_->locals.push_back({std::string(name), reg, is_cell, is_const});
   if (fn_->is_local.size() <= reg) fn_->is_local.resize(size_t{reg} + 1);
   ++fn_->is_local[reg];
 }
 
-int Compiler::define_global(std::string_view name, Span span) {
+int Compiler::define_global(std::string_view name, Span span, bool is_const) {
   auto& symbols = symbols_[module_];
   const auto it = symbols.find(name);
-  if (it != symbols.end() && it->second.kind == Symbol::Kind::Global) return it->second.index;
+  if (it != symbols.end() && it->second.kind == Symbol::Kind::Global && !it->second.is_const && !is_const)
+    return it->second.index;
   if (it != symbols.end()) {
     diags_.report(DiagCode::DuplicateName, span, name).also(it->second.span, "first declared here");
     return 0;
   }
   program_.globals.emplace_back(name);
   const int index = static_cast<int>(program_.globals.size() - 1);
-  symbols.emplace(std::string(name), Symbol{Symbol::Kind::Global, index, span});
+  symbols.emplace(std::string(name), Symbol{Symbol::Kind::Global, index, span, module_, is_const});
   return index;
-}
-
-const Symbol* Compiler::find_symbol_in(size_t module, std::string_view name) const {
-  // Own names first, then those of the files it imports, and of what these import.
-  std::vector<size_t> queue = {module};
-  std::set<size_t> seen;
-  for (size_t i = 0; i < queue.size(); ++i) {
-    if (!seen.insert(queue[i]).second) continue;
-    const auto it = symbols_[queue[i]].find(name);
-    if (it != symbols_[queue[i]].end()) return &it->second;
-    const auto& imports = graph_.modules[queue[i]].imports;
-    queue.insert(queue.end(), imports.rbegin(), imports.rend());
-  }
-  return nullptr;
-}
-
-const Symbol* Compiler::find_symbol(std::string_view name) const {
-  return find_symbol_in(module_, name);
-}
-
-std::vector<std::string> Compiler::known_names() const {
-  std::vector<std::string> names;
-  for (const FunctionState* f = fn_; f != nullptr; f = f->parent) {
-    for (const Local& local : f->locals) names.push_back(local.name);
-  }
-  for (const auto& symbols : symbols_) {
-    for (const auto& [name, symbol] : symbols) names.push_back(name);
-  }
-  for (const Builtin& b : lang::all_builtins()) names.emplace_back(b.name);
-  return names;
-}
-
-Diagnostic& Compiler::unknown_name(std::string_view name, Span span) {
-  const std::vector<std::string> names = known_names();
-  const std::string close(closest_name(name, names));
-  Diagnostic& d = diags_.report(DiagCode::UnknownName, span, name);
-  if (!close.empty()) d.note("did you mean '{}'?", close).replace(span, close);
-  return d;
 }
 
 void Compiler::not_yet(Span span, std::string_view what) {
@@ -290,11 +251,10 @@ void Compiler::name_dims(const ast::Type* type) {
   }
 }
 
-void Compiler::compile_params(const std::vector<ast::Param>& params, const ast::Type* result) {
-  for (const ast::Param& p : params) {
-    fn_->proto->params.push_back({p.name.text, p.default_value != nullptr});
-    new_register(p.span);
-  }
+void Compiler::compile_params(const std::vector<ast::Param>& params, const ast::Type* result,
+                              const ast::Block* body) {
+  fn_->proto->params = params_of(params);
+  for (const ast::Param& p : params) new_register(p.span);
   for (const ast::Param& p : params) name_dims(p.type.get());
   name_dims(result);
   for (size_t i = 0; i < params.size(); ++i) {
@@ -303,9 +263,33 @@ void Compiler::compile_params(const std::vector<ast::Param>& params, const ast::
       const size_t given = emit_jump(Op::JumpIfGiven, params[i].span, reg);
       expression_to(*params[i].default_value, reg);
       patch(given);
+    } else if (params[i].variadic) {
+      const size_t given = emit_jump(Op::JumpIfGiven, params[i].span, reg);
+      emit(Op::MakeList, params[i].span, reg, reg);
+      patch(given);
     }
-    coerce(reg, params[i].type.get(), params[i].name.text, params[i].span);
+    if (!params[i].variadic) coerce(reg, params[i].type.get(), params[i].name.text, params[i].span);
     bind_local(reg, params[i].name.text, params[i].span);
+  }
+  bind_dims(params, body);
+}
+
+// Copies, so that whoever assigns to them does not change what the signature says. Only those that the body
+// mentions.
+void Compiler::bind_dims(const std::vector<ast::Param>& params, const ast::Block* body) {
+  if (body == nullptr || fn_->dims.empty()) return;
+  std::set<std::string, std::less<>> mentioned;
+  collect_captured_all(*body, mentioned);
+  for (const ast::Param& p : params) {
+    if (p.type == nullptr || p.type->kind != ast::TypeKind::Tensor) continue;
+    for (const ast::Dim& dim : p.type->dims) {
+      const auto* name = ast::get_if<ast::Name>(dim.value);
+      if (name == nullptr || mentioned.erase(name->text) == 0) continue;
+      if (find_in(*fn_, name->text).kind != Place::Kind::None) continue;
+      const u16 copy = new_register(dim.span);
+      emit(Op::Move, dim.span, copy, fn_->dims.find(name->text)->second);
+      bind_local(copy, name->text, dim.span);
+    }
   }
 }
 
@@ -324,7 +308,7 @@ void Compiler::compile_function(int proto, const std::vector<ast::Param>& params
     if (p.default_value != nullptr) collect_captured(*p.default_value, state.captured_names);
   }
   FunctionState* const outer = std::exchange(fn_, &state);
-  compile_params(params, result);
+  compile_params(params, result, body);
   const Span span = body != nullptr ? body->span : value->span;
   const u16 out = new_register(span);
   if (body != nullptr) {
@@ -354,9 +338,16 @@ int Compiler::block_proto(std::string name, Span span, const ast::Block& body) {
 // ---- Modules ----------------------------------------------------------------------------------------------
 
 void Compiler::declare(size_t module, const ast::Ident& name, Symbol::Kind kind, int index) {
-  const auto [it, is_new] = symbols_[module].emplace(name.text, Symbol{kind, index, name.span});
+  const auto [it, is_new] = symbols_[module].emplace(name.text, Symbol{kind, index, name.span, module});
   if (!is_new)
     diags_.report(DiagCode::DuplicateName, name.span, name.text).also(it->second.span, "first declared here");
+}
+
+// A default that is the same wherever it is computed.
+static bool is_plain_value(const ast::Expr& e) {
+  if (const auto* text = ast::get_if<ast::String>(&e)) return text->is_plain();
+  if (const auto* minus = ast::get_if<ast::Unary>(&e)) return is_plain_value(*minus->operand);
+  return e.kind == ast::ExprKind::Int || e.kind == ast::ExprKind::Float || e.kind == ast::ExprKind::Bool;
 }
 
 void Compiler::declare_module(size_t index) {
@@ -373,9 +364,14 @@ void Compiler::declare_module(size_t index) {
       for (const ast::StructField& field : type->fields) {
         info->fields.push_back(field.name.text);
         info->field_types.push_back(type_spec(field.type.get()));
+        if (field.default_value == nullptr || is_plain_value(*field.default_value)) continue;
+        default_protos_[&field] = new_proto(field.name.text, field.default_value->span);
       }
+      struct_trees_[static_cast<int>(program_.structs.size())] = type;
       program_.structs.push_back(std::move(info));
       declare(index, type->name, Symbol::Kind::Struct, static_cast<int>(program_.structs.size() - 1));
+    } else if (const auto* tree = ast::get_if<ast::Enum>(s)) {
+      declare_enum(index, *tree);
     }
   }
 }
@@ -425,6 +421,7 @@ void collect_names(const ast::Stmt& s, std::set<std::string, std::less<>>& out) 
 
 void Compiler::compile_module(size_t index) {
   module_ = index;
+  declare_imports(index);
   const ast::Module& tree = *graph_.modules[index].tree;
   const bool is_root = index + 1 == graph_.modules.size();
   shared_names_.clear();
@@ -451,6 +448,7 @@ void Compiler::compile_module(size_t index) {
       case ast::StmtKind::Fn:
       case ast::StmtKind::Impl:
       case ast::StmtKind::Struct:
+      case ast::StmtKind::Enum:
       case ast::StmtKind::Main:
       case ast::StmtKind::Test:
       case ast::StmtKind::Bench:
@@ -479,6 +477,12 @@ void Compiler::compile_module(size_t index) {
                            nullptr);
         }
       }
+    } else if (const auto* type = ast::get_if<ast::Struct>(s)) {
+      for (const ast::StructField& field : type->fields) {
+        const auto proto = default_protos_.find(&field);
+        if (proto == default_protos_.end()) continue;
+        compile_function(proto->second, {}, nullptr, nullptr, field.default_value.get(), nullptr, nullptr);
+      }
     } else if (!is_root) {
       continue;  // main, tests and benches of an imported file are its own
     } else if (const auto* main = ast::get_if<ast::Main>(s)) {
@@ -492,12 +496,32 @@ void Compiler::compile_module(size_t index) {
           {bench->name.text, block_proto("bench " + bench->name.text, bench->span, bench->body)});
     }
   }
+  if (is_root && program_.main < 0) program_.main = main_function(tree);
+}
+
+// `fn main() { ... }` is the program's main, unless the top level calls it itself.
+int Compiler::main_function(const ast::Module& tree) const {
+  const auto it = symbols_[module_].find("main");
+  if (it == symbols_[module_].end() || it->second.kind != Symbol::Kind::Function) return -1;
+  const ast::Fn& fn = *function_trees_.at(it->second.index);
+  const bool takes_nothing = std::all_of(fn.params.begin(), fn.params.end(), [](const ast::Param& p) {
+    return p.default_value != nullptr || p.variadic;
+  });
+  if (!takes_nothing) return -1;
+  std::set<std::string, std::less<>> mentioned;
+  for (const auto& s : tree.statements) {
+    if (const auto* value = ast::get_if<ast::ExprStmt>(s)) collect_captured_all(*value->value, mentioned);
+    if (const auto* let = ast::get_if<ast::Let>(s)) collect_captured_all(*let->value, mentioned);
+    if (const auto* set = ast::get_if<ast::Assign>(s)) collect_captured_all(*set->value, mentioned);
+  }
+  return mentioned.count("main") > 0 ? -1 : it->second.index;
 }
 
 Program Compiler::compile() {
   symbols_.resize(graph_.modules.size());
   for (size_t i = 0; i < graph_.modules.size(); ++i) declare_module(i);
   for (size_t i = 0; i < graph_.modules.size(); ++i) compile_module(i);
+  program_.files = graph_.files;
   return std::move(program_);
 }
 

@@ -17,21 +17,32 @@ inline constexpr u16 kNoRegister = 0xffff;
 inline constexpr u16 kMaxRegisters = 0xfff0;
 
 struct Symbol {
-  enum class Kind : u8 { Global, Function, Struct };
+  enum class Kind : u8 { Global, Function, Struct, Variant, Enum, Module };
   Kind kind;
-  int index;  // Program::globals, protos or structs
+  int index;  // Program::globals, protos or structs; enums_; modules of the graph
   Span span;
+  size_t module = 0;      // that declares it
+  bool is_const = false;  // Global
 };
 
 struct Local {
   std::string name;
   u16 reg = 0;
   bool is_cell = false;  // a closure captures it
+  bool is_const = false;
 };
 
 struct LoopState {
   std::vector<size_t> breaks, continues;  // jumps to patch
   u16 first_register;                     // what the body's names and temporaries begin at
+  size_t tries = 0;                       // FunctionState::tries around it
+};
+
+// What must be done where a block is left from inside: a handler, and code that runs in any case.
+struct TryState {
+  u16 reg = 0;                        // of the failure; the block's own registers come after it
+  bool has_handler = true;            // a BeginTry is open
+  const ast::Block* after = nullptr;  // `finally`, or what is deferred; may be null
 };
 
 struct FunctionState {
@@ -41,6 +52,7 @@ struct FunctionState {
   std::vector<std::pair<std::string, ClosureSpec::Source>> captures;
   std::set<std::string, std::less<>> captured_names;  // names that closures inside mention
   std::vector<LoopState> loops;
+  std::vector<TryState> tries;
   u16 next_register = 0;
   bool is_module = false;     // top-level statements: new names are globals ...
   int depth = 0;              // ... at depth 0
@@ -80,11 +92,16 @@ class Compiler {
   void compile_function(int proto, const std::vector<ast::Param>& params, const ast::Type* result,
                         const ast::Block* body, const ast::Expr* value, FunctionState* parent,
                         ClosureSpec* closure, const std::string& self_name = {});
-  void compile_params(const std::vector<ast::Param>& params, const ast::Type* result);
+  void compile_params(const std::vector<ast::Param>& params, const ast::Type* result, const ast::Block* body);
+  void bind_dims(const std::vector<ast::Param>& params, const ast::Block* body);  // as variables of the body
   void name_dims(const ast::Type* type);  // a register for each dim name not met yet
+  int main_function(const ast::Module& tree) const;
   int block_proto(std::string name, Span span, const ast::Block& body);
-  const Symbol* find_symbol(std::string_view name) const;
-  const Symbol* find_symbol_in(size_t module, std::string_view name) const;
+  const Symbol* find_symbol(std::string_view name);
+  // Reports a name that two files give.
+  const Symbol* find_symbol_in(size_t module, std::string_view name, Span use = {});
+  void declare_imports(size_t index);
+  void declare_enum(size_t module, const ast::Enum& tree);
   std::vector<std::string> known_names() const;
 
   // compile_stmt.cpp
@@ -108,7 +125,8 @@ class Compiler {
   void store(const Target& t, u16 value);
   void store_item(const Target& t, u16 value, u8 takes);
   bool may_compute_in_place(const ast::Expr& value) const;
-  void store_new(const std::string& name, u16 reg, Span span);
+  bool may_assign(const ast::Expr& e) const;
+  void store_new(const std::string& name, u16 reg, Span span, bool is_const = false);
   // The bounds of a..b or range(a, b) into two registers; false where `iterable` is something else.
   bool range_bounds(const ast::Expr& iterable, u16 first);
   void store_name(const std::string& name, u16 value, Span span);
@@ -122,6 +140,34 @@ class Compiler {
   // The value of the last statement goes to `dst` (void where there is none).
   void block_value(const ast::Block& b, u16 dst);
   void local_function(const ast::Fn& fn);
+
+  // compile_try.cpp
+  void try_value(const ast::Try& e, u16 dst);
+  // The statements from `first` on, the value of the last going to `dst` unless that is kNoRegister.
+  bool statements(const ast::Block& b, size_t first, u16 dst);
+  // `body` and then `after`, whatever becomes of it.
+  template <typename Body>
+  void and_then(const ast::Block& after, Span span, bool waits, Body body);
+  void leave_tries(size_t outermost, u16 end, Span span);
+  // True, and reported, where `name` is a constant.
+  bool check_const(std::string_view name, Span span);
+
+  // compile_match.cpp
+  void match(const ast::Match& e, u16 dst);
+  void pattern(const ast::Pattern& p, u16 subject, std::vector<size_t>& failures);
+  void struct_pattern(const ast::Pattern& p, u16 subject, std::vector<size_t>& failures);
+  void variant_pattern(const ast::Pattern& p, const Symbol& variant, u16 subject,
+                       std::vector<size_t>& failures);
+  void list_pattern(const ast::Pattern& p, u16 subject, std::vector<size_t>& failures);
+  void range_pattern(const ast::Pattern& p, u16 subject, std::vector<size_t>& failures);
+  void or_pattern(const ast::Pattern& p, u16 subject, std::vector<size_t>& failures);
+  // The variant that a pattern names; null: it names none.
+  const Symbol* variant_of(const ast::Pattern& p);
+  const Symbol* find_variant(const Symbol& of_enum, std::string_view name) const;
+  void make_variant(const Symbol& variant, const std::vector<ast::Arg>* args, Span span, u16 dst);
+  // What `object.name` is where `object` names an enum or a file; null: it is a field.
+  const Symbol* find_member(const ast::Expr& object, const ast::Ident& name);
+  void load_symbol(const Symbol& symbol, std::string_view name, Span span, u16 dst);
 
   // compile_expr.cpp
   u16 expression(const ast::Expr& e);               // any register: a local's own where it is one
@@ -140,9 +186,6 @@ class Compiler {
   void index(const ast::Index& e, u16 dst);
   size_t index_spec(const std::vector<ast::IndexItem>& items);
   void if_value(const ast::If& e, u16 dst);
-  void match(const ast::Match& e, u16 dst);
-  void pattern(const ast::Pattern& p, u16 subject, std::vector<size_t>& failures);
-  void struct_pattern(const ast::Pattern& p, u16 subject, std::vector<size_t>& failures);
   void closure(const ast::Closure& e, u16 dst);
   void make_closure(ClosureSpec spec, u16 dst, Span span);
   void struct_literal(const ast::StructLiteral& e, u16 dst);
@@ -151,7 +194,6 @@ class Compiler {
   // compile_call.cpp
   void call(const ast::Call& e, u16 dst);
   void call_path(const ast::Call& e, const ast::Path& path, u16 dst);
-  void call_function(int proto, const ast::Call& e, u16 dst);
   // The value of a variable of a declared type, which says what a call such as zeros() leaves open.
   void declared_value(const ast::Expr& value, const ast::Type* type, u16 dst);
   const Builtin* creation(const ast::Call& e, const ast::Type& type);
@@ -159,11 +201,14 @@ class Compiler {
   void call_builtin(const Builtin& builtin, const std::vector<ast::Arg>& args, Span span, u16 dst,
                     std::optional<DType> dtype = {}, const ast::Type* declared = nullptr);
   void call_value(const ast::Call& e, u16 dst);
+  void call_held(u16 callee, const std::vector<ast::Arg>& args, Span span, u16 dst);
+  void call_symbol(const Symbol& symbol, const ast::Call& e, std::string_view name, u16 dst);
+  void call_function(int proto, const std::vector<ast::Arg>& args, Span span, u16 dst);
   void method_call(const ast::MethodCall& e, u16 dst);
   // Where the arguments go among the parameters; reports what does not fit.
   std::optional<std::vector<int>> arrange(const std::vector<ParamInfo>& params,
                                           const std::vector<ast::Arg>& args, std::string_view callee,
-                                          Span span);
+                                          Span span, const ast::Fn* fn = nullptr);
   void note_interrupts(const Builtin& builtin);
 
   // Names, registers and code
@@ -171,8 +216,9 @@ class Compiler {
   bool is_self(std::string_view name) const;
   Place find_in(FunctionState& f, std::string_view name);
   void load(Place place, u16 dst, Span span);
-  void bind_local(u16 reg, std::string_view name, Span span);  // `reg` holds the value already
-  int define_global(std::string_view name, Span span);
+  void bind_local(u16 reg, std::string_view name, Span span,
+                  bool is_const = false);  // `reg` holds the value already
+  int define_global(std::string_view name, Span span, bool is_const = false);
   u16 new_register(Span span);
   struct Scope {
     size_t locals;
@@ -194,6 +240,7 @@ class Compiler {
   size_t constant(Value v);
   size_t name_index(std::string_view name);
   TypeSpec type_spec(const ast::Type* type) const;
+  std::vector<ParamInfo> params_of(const std::vector<ast::Param>& params) const;
   void coerce(u16 reg, const ast::Type* type, std::string_view what, Span span, bool converts = false);
   void not_yet(Span span, std::string_view what);
   Diagnostic& unknown_name(std::string_view name, Span span);
@@ -204,6 +251,16 @@ class Compiler {
   std::vector<std::map<std::string, Symbol, std::less<>>> symbols_;  // by module
   std::map<const ast::Fn*, int> function_protos_;
   std::map<int, const ast::Fn*> function_trees_;
+  std::map<int, const ast::Struct*> struct_trees_;         // by Program::structs
+  std::map<const ast::StructField*, int> default_protos_;  // of fields whose default is computed
+  struct EnumInfo {
+    std::string name;
+    std::vector<std::pair<std::string, Symbol>> variants;
+  };
+  std::vector<EnumInfo> enums_;
+  std::map<int, int> makers_;      // Program::protos by Program::structs: functions that make variants
+  Span use_;                       // where the name stands that is looked up
+  std::set<std::string> clashes_;  // names that were reported
   std::set<std::string, std::less<>> shared_names_;  // mentioned in functions: must be globals
   size_t module_ = 0;
   bool grows_ = false;

@@ -17,19 +17,21 @@ namespace tl::interp {
 struct Module {
   std::string path;  // "std/..." or as the file system has it
   std::unique_ptr<ast::Module> tree;
-  std::vector<size_t> imports;  // ModuleGraph::modules
+  std::vector<size_t> imports;  // ModuleGraph::modules, all of whose names are seen
+  std::vector<std::pair<const ast::Import*, size_t>> named;  // import ... as, from ... import
 };
 
 // A program's files, imports before those who import them; the last is the program itself.
 struct ModuleGraph {
   std::vector<Module> modules;
+  const SourceFiles* files = nullptr;
 };
 
 // Parses `root`, which `files` has, and what it imports: "std/..." from the folder `share_dir`, anything else
 // from the folder of the importing file.
 ModuleGraph load_modules(SourceFiles& files, FileId root, const std::string& share_dir, Diagnostics& diags);
 
-// Run only if `diags` has no errors. The program refers to nothing of `graph`.
+// Run only if `diags` has no errors. The program refers to nothing of `graph` but its files.
 Program compile(const ModuleGraph& graph, Diagnostics& diags);
 
 struct TraceEntry {

@@ -17,7 +17,7 @@ class Loader {
   // and each level is small, so recursion is bounded by kMaxChain.
   size_t load(FileId file, const std::string& path) {
     chain_.push_back(path);
-    Module module{path, parse(files_, file, diags_), {}};
+    Module module{path, parse(files_, file, diags_), {}, {}};
     for (const auto& statement : module.tree->statements) {
       if (const auto* import = ast::get_if<ast::Import>(statement)) follow(*import, path, module);
     }
@@ -25,7 +25,10 @@ class Loader {
     graph_.modules.push_back(std::move(module));
     return done_[path] = graph_.modules.size() - 1;
   }
-  ModuleGraph take() { return std::move(graph_); }
+  ModuleGraph take() {
+    graph_.files = &files_;
+    return std::move(graph_);
+  }
 
  private:
   static constexpr size_t kMaxChain = 200;
@@ -41,7 +44,7 @@ class Loader {
 
   void follow(const ast::Import& import, const std::string& from, Module& module) {
     const std::string path = resolve(import.path, from);
-    if (const auto it = done_.find(path); it != done_.end()) return module.imports.push_back(it->second);
+    if (const auto it = done_.find(path); it != done_.end()) return note(import, it->second, module);
     for (size_t i = 0; i < chain_.size(); ++i) {
       if (chain_[i] != path) continue;
       std::string circle;
@@ -61,7 +64,14 @@ class Loader {
     }
     const FileId file = files_.add(path, std::move(text).value());
     const size_t index = load(file, path);
-    module.imports.push_back(index);
+    note(import, index, module);
+  }
+
+  static void note(const ast::Import& import, size_t index, Module& module) {
+    if (import.alias || !import.selected.empty())
+      module.named.emplace_back(&import, index);
+    else
+      module.imports.push_back(index);
   }
 
   SourceFiles& files_;

@@ -34,6 +34,10 @@ Result<void> PureCall::check(const Instr& i, const Value* base) const {
     case Op::SetCell:
       if (base[i.a].object()->birth == birth_) return {};
       return refuse("a variable of the function around it");
+    case Op::BeginTry:
+      return fail(
+          Code::BadProgram,
+          "a function that is called once for all runs of it cannot handle failures: they come later");
     case Op::SetIndex:
     case Op::SetIndexMany:
     case Op::SetField:

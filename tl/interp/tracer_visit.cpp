@@ -292,6 +292,16 @@ bool Tracer::visit(const Instr& i, Value* base, const Proto& proto, const lang::
     case Op::Unpack:
       if (!base[i.b].is_object() || is_callers(base[i.b])) fix_deep(base[i.b]);
       return false;
+    case Op::IsList:
+    case Op::TakeItem:
+    case Op::TakeRest:
+      if (!base[i.b].is_object() || is_callers(base[i.b])) fix_deep(base[i.b]);
+      return false;
+    case Op::IsOrdered:
+      return false;
+    case Op::BeginTry:
+      abort("it handles failures");
+      return false;
     default:
       return false;
   }

@@ -70,6 +70,7 @@ Vm::Vm(const Program& program, lang::Host& host, TaskPool& tasks, TaskRecord* se
 Vm::~Vm() {
   host_.executor.set_cancel_check({});
   abandon(0);
+  drop_handlers(0);
   unwind(0);
   globals_.clear();
 }
@@ -128,6 +129,7 @@ Result<Value> Vm::call(const Proto& proto, std::span<const Value> args) {
 
 void Vm::recover() {
   abandon(0);
+  drop_handlers(0);
   unwind(0);
   error_ = {};
   trace_.clear();
@@ -135,7 +137,6 @@ void Vm::recover() {
 }
 
 Result<Value> Vm::call_back(const Value& function, std::span<const Value> args) {
-  constexpr int kMaxNativeDepth = 100;
   if (const auto* builtin = function.get_if<lang::BuiltinRef>()) {
     if (tracer_ != nullptr && builtin->builtin.native != nullptr)
       tracer_->abort(fmt::format("{} is called by another builtin", builtin->builtin.name));
@@ -144,6 +145,17 @@ Result<Value> Vm::call_back(const Value& function, std::span<const Value> args) 
   const auto* closure = function.get_if<lang::Function>();
   if (closure == nullptr) return fail(Code::BadProgram, "{} cannot be called", type_name(function));
   const Proto& proto = *static_cast<const Proto*>(closure->code);
+  if (!proto.params.empty() && proto.params.back().is_variadic && args.size() >= proto.params.size()) {
+    std::vector<Value> packed(args.begin(), args.end());
+    packed.resize(pack_variadic(proto, packed.data(), packed.size(), packed.size()));
+    return call_function(proto, *closure, function, packed);
+  }
+  return call_function(proto, *closure, function, args);
+}
+
+Result<Value> Vm::call_function(const Proto& proto, const lang::Function& closure, const Value& function,
+                                std::span<const Value> args) {
+  constexpr int kMaxNativeDepth = 100;
   if (args.size() > proto.params.size()) {
     return fail(Code::BadProgram, "{} takes {} arguments, got {}", proto.name, proto.params.size(),
                 args.size());
@@ -160,7 +172,7 @@ Result<Value> Vm::call_back(const Value& function, std::span<const Value> args) 
     return fail(Code::BadProgram, "calls are nested too deep in '{}'", proto.name);
   base->clear();
   for (size_t i = 0; i < args.size(); ++i) base[1 + i] = args[i];
-  if (!enter(proto, base + 1, args.size(), 0, closure, function)) return error_;
+  if (!enter(proto, base + 1, args.size(), 0, &closure, function)) return error_;
   const Span span = ctx_.span;
   Value result;
   ++native_depth_;
@@ -521,15 +533,29 @@ enter_frame:
       case Op::SetField:
         TL_SLOW(change_part(i, base));
         break;
+      case Op::BeginTry:
+        TL_SLOW((begin_try(i), true));
+        break;
+      case Op::EndTry:
+        TL_SLOW(end_try());
+        break;
+      case Op::Rethrow:
+        TL_SLOW(rethrow(base[i.a]));
+        break;
       case Op::Unpack:
       case Op::IsTuple:
       case Op::IsStruct:
+      case Op::IsList:
+      case Op::IsOrdered:
+      case Op::TakeItem:
+      case Op::TakeRest:
       case Op::NoMatch:
         TL_SLOW(match_value(i, base));
         break;
     }
   }
 failed:
+  if (handle(depth)) goto enter_frame;
   // What every frame was doing, innermost first; then the frames of this call go.
   if (!error_.where) error_.where = span_of(frames_.back());
   for (size_t k = frames_.size(); k > depth; --k) {

@@ -69,6 +69,10 @@ class Vm {
   // Arguments by name, moved to where `proto` wants them.
   bool arrange_named(const Proto& proto, const std::vector<std::string>& names, Value* args, size_t count,
                      size_t& given);
+  // The positional arguments that a variadic parameter takes, made one list in their place.
+  static size_t pack_variadic(const Proto& proto, Value* args, size_t count, size_t positional);
+  Result<Value> call_function(const Proto& proto, const lang::Function& closure, const Value& function,
+                              std::span<const Value> args);
   Result<Value> call_back(const Value& function, std::span<const Value> args);
   Result<Value> call_pure(const Value& function, std::span<const Value> args);
 
@@ -107,6 +111,22 @@ class Vm {
   bool look_up(const Instr& i, Value* base);
   bool change_part(const Instr& i, Value* base);
   bool match_value(const Instr& i, Value* base);
+  bool take_from_list(const Instr& i, Value* base);
+
+  // vm_try.cpp: failures that the program handles.
+  struct Handler {
+    size_t frame;  // frames_
+    const Instr* pc;
+    u16 reg;
+    std::unique_ptr<WatchNodes> watch;  // null: nobody waits for what was recorded
+  };
+  void begin_try(const Instr& i);
+  bool end_try();
+  bool rethrow(const Value& failure);
+  // Whether a handler of a frame from `depth` on takes the failure: its frame is the last one then.
+  bool handle(size_t depth);
+  void drop_handlers(size_t depth);
+  Value failure_value();
 
   bool fail_unset(size_t global);
   bool slow_condition(const Value& value, bool& out);
@@ -160,6 +180,8 @@ class Vm {
   std::vector<Value> globals_;
   std::vector<std::vector<Value>> constants_;  // copies, by Program::protos
   Error error_;
+  std::string_view raised_by_;  // the builtin that failed because it was asked to
+  std::vector<Handler> handlers_;
   std::vector<TraceEntry> trace_;
   const lang::Interrupts* interrupts_;
   const std::atomic<bool>* stop_;

@@ -1,4 +1,6 @@
 // Calls of methods, values and builtins.
+#include <algorithm>
+
 #include "tl/interp/vm.h"
 
 namespace tl::interp {
@@ -18,6 +20,8 @@ bool Vm::call_native(const Builtin& builtin, std::span<Value> args, Value* dst) 
   Value result;
   const bool is_known = tracer_ != nullptr && tracer_->call(builtin, args, result);
   const bool done = is_known || take(call_builtin(builtin, ctx_, args), result);
+  if (!done && (builtin.effect == lang::Effect::Io || builtin.name == "fail" || builtin.name == "panic"))
+    raised_by_ = builtin.name;
   if (tracer_ != nullptr) tracer_->after_call();
   for (Value& arg : args) arg.clear();
   *dst = std::move(result);
@@ -40,17 +44,39 @@ bool Vm::call_native_arranged(const CallSite& site, Value* args, Value* dst) {
   return call_native(*site.builtin, arranged, dst);
 }
 
+size_t Vm::pack_variadic(const Proto& proto, Value* args, size_t count, size_t positional) {
+  const size_t own = proto.params.size() - 1;
+  if (positional <= own) return count;
+  std::vector<Value> items(std::make_move_iterator(args + own), std::make_move_iterator(args + positional));
+  args[own] = lang::make_list(std::move(items));
+  const size_t fewer = positional - own - 1;
+  for (size_t k = positional; fewer > 0 && k < count; ++k) args[k - fewer] = std::move(args[k]);
+  return count - fewer;
+}
+
 bool Vm::arrange_named(const Proto& proto, const std::vector<std::string>& names, Value* args, size_t count,
                        size_t& given) {
+  std::vector<std::string> left;  // names once what is variadic is one argument
+  if (!proto.params.empty() && proto.params.back().is_variadic) {
+    const auto named = std::find_if(names.begin(), names.end(), [](const auto& n) { return !n.empty(); });
+    const size_t positional = names.empty() ? count : static_cast<size_t>(named - names.begin());
+    count = pack_variadic(proto, args, count, positional);
+    if (!names.empty()) {
+      left.resize(std::min(positional, proto.params.size()));
+      left.insert(left.end(), named, names.end());
+    }
+  } else {
+    left = names;
+  }
   given = count;
   bool complete = count <= proto.params.size();
   for (size_t i = count; complete && i < proto.params.size(); ++i) complete = proto.params[i].has_default;
-  if (names.empty() && complete) return true;
+  if (left.empty() && complete) return true;
   lang::Signature signature;
   for (const ParamInfo& p : proto.params)
     signature.params.push_back({.name = p.name, .is_optional = p.has_default});
   std::vector<std::string_view> views(count);
-  for (size_t i = 0; i < names.size(); ++i) views[i] = names[i];
+  for (size_t i = 0; i < left.size(); ++i) views[i] = left[i];
   auto order = lang::arrange_arguments(signature, views);
   if (!order.ok()) return fail_with(std::move(order).error().within(proto.name));
   if (args + order->size() > stack_end_)

@@ -480,6 +480,25 @@ bool Vm::change_part(const Instr& i, Value* base) {
   }
 }
 
+// Of a list, or a range, that IsList has found long enough.
+bool Vm::take_from_list(const Instr& i, Value* base) {
+  const auto* list = base[i.b].get_if<List>();
+  const auto* range = base[i.b].get_if<lang::Range>();
+  const size_t size = list != nullptr ? list->items.size() : static_cast<size_t>(range->size());
+  const auto at = [&](size_t k) {
+    return list != nullptr ? list->items[k] : Value(range->at(static_cast<i64>(k)));
+  };
+  if (i.op == Op::TakeItem) {
+    base[i.a] = at((i.takes & kFromEnd) != 0 ? size - i.c : i.c);
+    return true;
+  }
+  std::vector<Value> rest;
+  for (size_t k = i.c % 256; k < size - i.c / 256; ++k) rest.push_back(at(k));
+  base[i.a] = lang::make_list(std::move(rest));
+  free_cycles();
+  return true;
+}
+
 bool Vm::match_value(const Instr& i, Value* base) {
   switch (i.op) {
     case Op::Unpack:
@@ -496,6 +515,24 @@ bool Vm::match_value(const Instr& i, Value* base) {
       base[i.a].set(object != nullptr && &object->type == program_.structs[i.c].get());
       return true;
     }
+    case Op::IsList: {
+      const bool is_list = base[i.b].is(ObjectKind::List) || base[i.b].is(ObjectKind::Range);
+      const size_t size = base[i.b].is(ObjectKind::Range)
+                              ? static_cast<size_t>(base[i.b].as<lang::Range>().size())
+                          : is_list ? base[i.b].as<List>().items.size()
+                                    : 0;
+      base[i.a].set(is_list && ((i.takes & kOrMore) != 0 ? size >= i.c : size == i.c));
+      return true;
+    }
+    case Op::IsOrdered: {
+      const Value &x = base[i.b], &y = base[i.c];
+      base[i.a].set((x.is_number() && y.is_number()) ||
+                    (x.is(ObjectKind::String) && y.is(ObjectKind::String)));
+      return true;
+    }
+    case Op::TakeItem:
+    case Op::TakeRest:
+      return take_from_list(i, base);
     case Op::NoMatch:
       return fail_with(fail(Code::BadProgram, "no arm of 'match' takes {}", type_name(base[i.a])));
     default:

@@ -23,6 +23,12 @@ Type Checker::call(const ast::Call& e) {
                  ? Type{}
                  : call_function(method->params, method->result.get(), e.args, std::move(given), nullptr);
     }
+    if (path->scope != nullptr) {
+      ast::Name holder;
+      holder.text = scope;
+      if (const auto member = find_member(holder, path->name.text))
+        return member->variant != nullptr ? variant_value(*member, e.args, std::move(given)) : Type{};
+    }
     const auto dtype = find_dtype(scope);
     const lang::Builtin* builtin = dtype || scope == "Tensor" ? lang::find_builtin(path->name.text) : nullptr;
     return builtin == nullptr ? Type{} : call_builtin(*builtin, e.args, std::move(given), e.span, dtype);
@@ -35,7 +41,9 @@ Type Checker::call(const ast::Call& e) {
   std::vector<Operand> given = arguments(e.args);
   const Symbol symbol = find_symbol(name->text);
   if (symbol.fn != nullptr)
-    return call_function(symbol.fn->params, symbol.fn->result.get(), e.args, std::move(given), nullptr);
+    return call_function(symbol.fn->params, symbol.fn->result.get(), e.args, std::move(given), nullptr,
+                         &symbol.fn->generics);
+  if (symbol.variant != nullptr) return variant_value(symbol, e.args, std::move(given));
   if (symbol.is_known()) return {};
   for (size_t i = 0; i < module_; ++i) {
     // Another file's: a variable, or a name that two files have.
@@ -48,11 +56,14 @@ Type Checker::call(const ast::Call& e) {
 Type Checker::call_value(const ast::Call& e, const Type& callee, std::vector<Operand> given) {
   if (callee.is_any()) return {};
   if (!callee.is(Kind::Function)) {
-    diags_.report(DiagCode::NotCallable, e.callee->span, describe(callee));
+    Diagnostic& d = diags_.report(DiagCode::NotCallable, e.callee->span, describe(callee));
+    const auto* name = ast::get_if<ast::Name>(e.callee);
+    if (name != nullptr && lang::find_builtin(name->text) != nullptr)
+      d.note("'{}' is a variable here, which hides the builtin: give the variable another name", name->text);
     return {};
   }
   if (callee.params == nullptr) return {};
-  return call_function(*callee.params, callee.result, e.args, std::move(given), nullptr);
+  return call_function(*callee.params, callee.result, e.args, std::move(given), nullptr, callee.generics);
 }
 
 // Where each argument goes, or nothing where the call does not fit (which the compiler reports for calls by
@@ -85,16 +96,19 @@ Type Checker::declared_value(const ast::Expr& value, const ast::Type* type) {
 
 Type Checker::call_function(const std::vector<ast::Param>& params, const ast::Type* result,
                             const std::vector<ast::Arg>& args, std::vector<Operand> given,
-                            const Operand* self) {
+                            const Operand* self, const std::vector<ast::Ident>* generics) {
   lang::Signature signature;
   for (const ast::Param& p : params)
-    signature.params.push_back({.name = p.name.text, .is_optional = p.default_value != nullptr});
+    signature.params.push_back(
+        {.name = p.name.text, .is_variadic = p.variadic, .is_optional = p.default_value != nullptr});
   const auto order = arrange(signature, args, self != nullptr);
   if (!order) return {};
   if (self != nullptr) given.insert(given.begin(), *self);
   Bindings dims;
-  for (size_t i = 0; i < order->size() && i < params.size(); ++i) {
-    const int at = (*order)[i];
+  dims.generics = generics;
+  for (size_t k = 0; k < order->size(); ++k) {
+    const size_t i = std::min(k, params.size() - 1);  // a variadic one takes all that are left
+    const int at = (*order)[k];
     if (at < 0) continue;
     const size_t errors = diags_.error_count();
     const Operand& value = given[static_cast<size_t>(at)];
@@ -106,6 +120,13 @@ Type Checker::call_function(const std::vector<ast::Param>& params, const ast::Ty
 }
 
 Type Checker::method_call(const ast::MethodCall& e) {
+  if (const auto member = find_member(*e.receiver, e.name.text)) {
+    std::vector<Operand> given = arguments(e.args);
+    if (member->variant != nullptr) return variant_value(*member, e.args, std::move(given));
+    if (member->fn == nullptr) return {};
+    return call_function(member->fn->params, member->fn->result.get(), e.args, std::move(given), nullptr,
+                         &member->fn->generics);
+  }
   const Operand self{expression(*e.receiver), e.receiver->span};
   std::vector<Operand> given = arguments(e.args);
   const std::string& name = e.name.text;
@@ -296,15 +317,18 @@ void Checker::spawned(const Operand& function, std::span<const Operand> args, Sp
   if (!f.is(Kind::Function) || f.params == nullptr) return;
   lang::Signature signature;
   for (const ast::Param& p : *f.params)
-    signature.params.push_back({.name = p.name.text, .is_optional = p.default_value != nullptr});
+    signature.params.push_back(
+        {.name = p.name.text, .is_variadic = p.variadic, .is_optional = p.default_value != nullptr});
   const std::vector<std::string_view> names(args.size());
   if (const auto order = lang::arrange_arguments(signature, names); !order.ok()) {
     diags_.report(DiagCode::BadArguments, span, "the task's function:", order.error().message);
     return;
   }
   Bindings dims;
-  for (size_t i = 0; i < args.size(); ++i)
-    expect((*f.params)[i].type.get(), args[i], fmt::format("'{}'", (*f.params)[i].name.text), &dims);
+  for (size_t i = 0; i < args.size(); ++i) {
+    const ast::Param& p = (*f.params)[std::min(i, f.params->size() - 1)];
+    expect(p.type.get(), args[i], fmt::format("'{}'", p.name.text), &dims);
+  }
 }
 
 Type Checker::einsum_call(const std::vector<Operand>& args, Span span) {

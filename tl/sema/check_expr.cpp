@@ -1,4 +1,5 @@
 // Expressions, except calls and indices.
+#include <algorithm>
 #include <cmath>
 
 #include "tl/sema/checker.h"
@@ -65,12 +66,15 @@ Type Checker::expression(const ast::Expr& e) {
       return closure(ast::as<ast::Closure>(e));
     case ast::ExprKind::StructLiteral:
       return struct_literal(ast::as<ast::StructLiteral>(e));
+    case ast::ExprKind::Try:
+      return try_value(ast::as<ast::Try>(e));
     case ast::ExprKind::BlockExpr: {
       Type value;
       const End end = block(ast::as<ast::BlockExpr>(e).block, &value);
       return end == End::Leaves ? Type{} : value;
     }
     default:
+      is_opaque_ = is_opaque_ || function_ > 0;
       return {};  // what could not be parsed, and logic
   }
 }
@@ -79,7 +83,8 @@ Type Checker::expression(const ast::Expr& e) {
 
 Type Checker::name(const ast::Name& e) {
   if (const size_t at = scopes_.find(e.text); at != Scopes::kNowhere) {
-    const auto& variable = scopes_.at(at);
+    auto& variable = scopes_.at(at);
+    variable.is_used = true;
     if (variable.is_loose) return {};
     if (variable.function == function_) return variable.type;
     // Seen from another function: only what nobody assigns to is certain.
@@ -90,10 +95,15 @@ Type Checker::name(const ast::Name& e) {
     }
     return variable.type;
   }
-  if (const Symbol symbol = find_symbol(e.text); symbol.fn != nullptr) {
+  if (const Symbol symbol = find_symbol(e.text); symbol.variant != nullptr) {
+    return symbol.variant->fields.empty() ? variant_value(symbol, {}, {}) : Type{};
+  } else if (symbol.of_enum != nullptr || symbol.file != nullptr) {
+    return {};
+  } else if (symbol.fn != nullptr) {
     Type type = make_type(Kind::Function);
     type.params = &symbol.fn->params;
     type.result = symbol.fn->result.get();
+    type.generics = &symbol.fn->generics;
     return type;
   } else if (symbol.of != nullptr) {
     return {};
@@ -150,6 +160,14 @@ Type Checker::literal_tensor(const ast::List& e, const std::vector<Type>& items)
   if (!row || row->tensor.rank() == kMaxRank) return make_type(Kind::Tensor);
   Type out = tensor_type(row->tensor.shape);  // numbers take the type of what they meet
   out.tensor.shape.insert(0, static_cast<i64>(items.size()));
+  const bool is_bool = std::all_of(items.begin(), items.end(), [](const Type& item) {
+    return item.is(Kind::Bool) ||
+           (item.is(Kind::Tensor) && item.dtype_known && item.tensor.dtype == DType::Bool) ||
+           (item.is(Kind::List) && !item.items.empty() &&
+            std::all_of(item.items.begin(), item.items.end(),
+                        [](const Type& t) { return t.is(Kind::Bool); }));
+  });
+  if (is_bool) out.tensor.dtype = DType::Bool, out.dtype_known = true;
   return out;
 }
 
@@ -222,9 +240,13 @@ Type Checker::cast(const ast::Cast& e) {
 }
 
 Type Checker::field(const ast::Field& e) {
-  const Type t = expression(*e.object);
   const std::string& name = e.name.text;
-  if (t.is_any()) return {};
+  if (const auto member = find_member(*e.object, name)) {
+    if (member->variant != nullptr && member->variant->fields.empty()) return variant_value(*member, {}, {});
+    return {};
+  }
+  const Type t = expression(*e.object);
+  if (t.is_any() || t.is(Kind::Enum)) return {};  // which variant it is, running tells
   if (t.is(Kind::Struct)) {
     if (const FieldInfo* info = t.of->find(name)) return info->type;
     if (t.of->find_method(name) != nullptr) return {};
@@ -277,32 +299,6 @@ Type Checker::if_value(const ast::If& e) {
   const bool runs_on = !ways.empty();
   scopes_.merge(ways);
   branch_ends_ = runs_on ? End::Runs : End::Leaves;
-  return value.value_or(Type{});
-}
-
-void Checker::bind_pattern(const ast::Pattern& p) {
-  if (p.kind == ast::PatternKind::Binding) scopes_.declare(p.name.text, {}, function_);
-  for (const auto& item : p.items) bind_pattern(*item);
-  for (const auto& item : p.fields) {
-    if (item.pattern != nullptr) bind_pattern(*item.pattern);
-  }
-}
-
-Type Checker::match(const ast::Match& e) {
-  expression(*e.subject);
-  std::vector<Scopes::Changes> ways = {{}};
-  std::optional<Type> value;
-  for (const ast::MatchArm& arm : e.arms) {
-    const size_t mark = scopes_.trail();
-    scopes_.open();
-    if (arm.pattern != nullptr) bind_pattern(*arm.pattern);
-    if (arm.guard != nullptr) condition(*arm.guard);
-    const Type here = expression(*arm.value);
-    scopes_.close();
-    ways.push_back(scopes_.roll_back(mark));
-    value = value ? join(*value, here) : here;
-  }
-  scopes_.merge(ways);
   return value.value_or(Type{});
 }
 

@@ -18,6 +18,11 @@ void Checker::condition(const ast::Expr& e) {
   diags_.report(DiagCode::BadCondition, e.span, describe(t));
 }
 
+// An expression that tells how it ended in branch_ends_.
+static bool chooses(const ast::Expr& e) {
+  return e.kind == ast::ExprKind::If || e.kind == ast::ExprKind::Try;
+}
+
 Checker::End Checker::block(const ast::Block& b, Type* value) {
   scopes_.open();
   End end = End::Runs;
@@ -29,7 +34,7 @@ Checker::End Checker::block(const ast::Block& b, Type* value) {
     End here = End::Runs;
     if (value != nullptr && last != nullptr) {
       *value = expression(*last->value);
-      if (last->value->kind == ast::ExprKind::If && branch_ends_ == End::Leaves) here = End::Leaves;
+      if (chooses(*last->value) && branch_ends_ == End::Leaves) here = End::Leaves;
     } else {
       here = statement(s);
       if (value != nullptr && is_last && s.kind == ast::StmtKind::Assign) *value = {};
@@ -55,8 +60,15 @@ Checker::End Checker::statement(const ast::Stmt& s) {
       return End::Runs;
     case ast::StmtKind::ExprStmt: {
       const ast::Expr& value = *ast::as<ast::ExprStmt>(s).value;
-      expression(value);
-      return value.kind == ast::ExprKind::If ? branch_ends_ : End::Runs;
+      const Type type = expression(value);
+      const bool ends_file = function_ == 0 && s.span.end == modules_[module_]->statements.back()->span.end;
+      if (lint_ && !ends_file && is_dropped(value, type)) {
+        const auto* call = ast::get_if<ast::Call>(&value);
+        const auto* name = call != nullptr ? ast::get_if<ast::Name>(call->callee) : nullptr;
+        diags_.report(DiagCode::DroppedResult, s.span,
+                      name != nullptr ? "'" + name->text + "'" : "this expression");
+      }
+      return chooses(value) ? branch_ends_ : End::Runs;
     }
     case ast::StmtKind::While: {
       const auto& loop = ast::as<ast::While>(s);
@@ -80,6 +92,10 @@ Checker::End Checker::statement(const ast::Stmt& s) {
     case ast::StmtKind::Return:
       return_value(ast::as<ast::Return>(s));
       return End::Leaves;
+    case ast::StmtKind::Defer:
+      block(ast::as<ast::Defer>(s).body);
+      loosen(s.span);
+      return End::Runs;
     case ast::StmtKind::TensorDecl:
       tensor_decl(ast::as<ast::TensorDecl>(s));
       return End::Runs;
@@ -88,6 +104,7 @@ Checker::End Checker::statement(const ast::Stmt& s) {
       return End::Runs;
     default:
       loosen(s.span);  // declarations, which have been seen, and logic and learning, which run on their own
+      is_opaque_ = is_opaque_ || function_ > 0;
       return End::Runs;
   }
 }
@@ -127,6 +144,7 @@ void Checker::for_loop(const ast::For& s) {
 
 void Checker::let(const ast::Let& s) {
   Type value = declared_value(*s.value, s.type.get());
+  check_type(s.type.get());
   if (s.is_tuple) {
     const bool known = (value.is(Kind::Tuple) || value.is(Kind::List)) && value.items_known;
     const size_t wanted = s.unpacking.empty() ? s.names.size() : s.unpacking.size();
@@ -145,7 +163,8 @@ void Checker::let(const ast::Let& s) {
   Type type = declared(s.type.get());
   if (type.is_any() || (type.is(value.kind) && !type.is(Kind::Tensor))) type = value;
   if (type.is(Kind::Tensor) && fits) type = refine(type, value);
-  scopes_.declare(s.names[0].text, as_variable(std::move(type)), function_);
+  const size_t at = scopes_.declare(s.names[0].text, as_variable(std::move(type)), function_);
+  if (function_ > 0 && !s.names[0].text.starts_with('_')) scopes_.at(at).span = s.names[0].span;
 }
 
 void Checker::assign(const ast::Assign& s) {
@@ -153,6 +172,7 @@ void Checker::assign(const ast::Assign& s) {
   if (s.is_equation || s.op == ast::AssignOp::Max || s.op == ast::AssignOp::Min ||
       s.op == ast::AssignOp::Average || s.target->kind == ast::ExprKind::Call ||
       s.target->kind == ast::ExprKind::String || is_equation_target(*s.target)) {
+    is_opaque_ = is_opaque_ || function_ > 0;
     return loosen(s.span);
   }
   if (is_plain) {
@@ -234,10 +254,11 @@ void Checker::local_function(const ast::Fn& fn) {
   Type type = make_type(Kind::Function);
   type.params = &fn.params;
   type.result = fn.result.get();
+  type.generics = &fn.generics;
   const size_t at = scopes_.declare(fn.name.text, std::move(type), function_);
   if (writes_[module_].is_written_in(fn.name.text, outermost_)) scopes_.at(at).type = {};
   tie(fn.span);
-  check_function(fn.params, fn.result.get(), &fn.body, nullptr, nullptr);
+  check_function(fn.params, fn.result.get(), &fn.body, nullptr, nullptr, &fn);
 }
 
 // What a closure assigns can change whenever it is called.
@@ -253,6 +274,7 @@ void Checker::tie(Span closure) {
 
 void Checker::return_value(const ast::Return& s) {
   if (s.value == nullptr) return;
+  returns_ = true;
   const Operand value{expression(*s.value), s.value->span};
   if (!value.type.is(Kind::Unit)) expect(result_, value, "'result'");
 }

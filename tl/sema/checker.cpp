@@ -7,8 +7,8 @@
 
 namespace tl::sema {
 
-void check(std::span<const ast::Module* const> modules, Diagnostics& diags) {
-  Checker(modules, diags).check();
+void check(std::span<const ast::Module* const> modules, Diagnostics& diags, bool lint) {
+  Checker(modules, diags, lint).check();
 }
 
 void Checker::check() {
@@ -16,6 +16,7 @@ void Checker::check() {
   globals_.resize(modules_.size());
   for (const ast::Module* module : modules_) writes_.emplace_back(*module);
   for (size_t i = 0; i < modules_.size(); ++i) declare(i);
+  for (size_t i = 0; i < modules_.size(); ++i) declare_imports(i);
   for (size_t i = 0; i < modules_.size(); ++i) check_module(i);
 }
 
@@ -26,6 +27,13 @@ void Checker::declare(size_t module) {
   const auto& statements = modules_[module]->statements;
   for (const auto& s : statements) {
     if (const auto* fn = ast::get_if<ast::Fn>(s)) symbols_[module].emplace(fn->name.text, Symbol{.fn = fn});
+    if (const auto* tree = ast::get_if<ast::Enum>(s)) {
+      enums_.push_back(std::make_unique<EnumInfo>(EnumInfo{tree->name.text, tree}));
+      const EnumInfo* of = enums_.back().get();
+      symbols_[module].emplace(tree->name.text, Symbol{.of_enum = of});
+      for (const ast::EnumVariant& variant : tree->variants)
+        symbols_[module].emplace(variant.name.text, Symbol{.of_enum = of, .variant = &variant});
+    }
     if (const auto* tree = ast::get_if<ast::Struct>(s)) {
       structs_.push_back(std::make_unique<StructInfo>());
       structs_.back()->name = tree->name.text;
@@ -50,6 +58,22 @@ void Checker::declare(size_t module) {
     StructInfo* of = impl != nullptr && impl->type != nullptr ? find_struct(impl->type->name.text) : nullptr;
     if (of == nullptr) continue;
     for (const auto& method : impl->methods) of->methods.push_back(method.get());
+  }
+}
+
+// What `from ... import` names is what the only other file that has it says; of what lies behind a name of a
+// file as much is known.
+void Checker::declare_imports(size_t module) {
+  module_ = module;
+  for (const auto& s : modules_[module]->statements) {
+    const auto* import = ast::get_if<ast::Import>(s);
+    if (import == nullptr) continue;
+    if (import->alias) symbols_[module].emplace(import->alias.text, Symbol{.file = import});
+    for (const ast::Import::Selected& one : import->selected) {
+      const Symbol found = symbols_[module].count(one.name.text) > 0 ? Symbol{} : find_symbol(one.name.text);
+      const std::string& name = one.alias ? one.alias.text : one.name.text;
+      symbols_[module].emplace(name, found.is_known() ? found : Symbol{.file = import});
+    }
   }
 }
 
@@ -90,6 +114,7 @@ void Checker::check_module(size_t module) {
   }
   for (const auto& s : tree.statements) {
     outermost_ = s->span;
+    check_types(*s);
     statement(*s);
   }
   // Functions see the variables of the top level as the last statement leaves them.
@@ -102,11 +127,13 @@ void Checker::check_module(size_t module) {
   for (const auto& s : tree.statements) {
     outermost_ = s->span;
     if (const auto* fn = ast::get_if<ast::Fn>(s)) {
-      check_function(fn->params, fn->result.get(), &fn->body, nullptr, nullptr);
+      check_function(fn->params, fn->result.get(), &fn->body, nullptr, nullptr, fn);
     } else if (const auto* impl = ast::get_if<ast::Impl>(s)) {
       const StructInfo* of = impl->type != nullptr ? find_struct(impl->type->name.text) : nullptr;
+      generics_.push_back(&impl->generics);
       for (const auto& method : impl->methods)
-        check_function(method->params, method->result.get(), &method->body, nullptr, of);
+        check_function(method->params, method->result.get(), &method->body, nullptr, of, method.get());
+      generics_.pop_back();
     } else if (const auto* main = ast::get_if<ast::Main>(s)) {
       check_function({}, nullptr, &main->body, nullptr, nullptr);
     } else if (const auto* test = ast::get_if<ast::Test>(s)) {
@@ -119,8 +146,14 @@ void Checker::check_module(size_t module) {
 }
 
 void Checker::check_function(const std::vector<ast::Param>& params, const ast::Type* result,
-                             const ast::Block* body, const ast::Expr* value, const StructInfo* self) {
+                             const ast::Block* body, const ast::Expr* value, const StructInfo* self,
+                             const ast::Fn* fn) {
   check_duplicates(params);
+  static const std::vector<ast::Ident> none;
+  generics_.push_back(fn != nullptr ? &fn->generics : &none);
+  for (const ast::Param& p : params) check_type(p.type.get());
+  check_type(result);
+  const bool returns = std::exchange(returns_, false);
   const size_t mark = scopes_.trail();
   const ast::Type* const outer = std::exchange(result_, result);
   const bool breaks = std::exchange(loop_breaks_, false);
@@ -138,7 +171,22 @@ void Checker::check_function(const std::vector<ast::Param>& params, const ast::T
       type = make_type(Kind::Struct);
       type.of = self;
     }
+    if (p.variadic) type = make_type(Kind::List);
     scopes_.declare(p.name.text, std::move(type), function_);
+  }
+  for (const ast::Param& p : params) {  // the dims of the signature
+    if (p.type == nullptr || p.type->kind != ast::TypeKind::Tensor || body == nullptr) continue;
+    for (const ast::Dim& dim : p.type->dims) {
+      const auto* name = ast::get_if<ast::Name>(dim.value);
+      const bool is_param =
+          name != nullptr && std::any_of(params.begin(), params.end(), [&](const ast::Param& other) {
+            return other.name.text == name->text;
+          });
+      if (name != nullptr && !is_param)
+        scopes_.declare(name->text,
+                        writes_[module_].is_written_in(name->text, body->span) ? Type{} : int_type(),
+                        function_);
+    }
   }
   Operand out;
   bool leaves = false;
@@ -149,10 +197,14 @@ void Checker::check_function(const std::vector<ast::Param>& params, const ast::T
     out = {expression(*value), value->span};
   }
   if (!leaves && !out.type.is(Kind::Unit)) expect(result, out, "'result'");
+  if (!leaves && fn != nullptr && result != nullptr) check_returns(*fn, out.type);
+  returns_ = returns;
+  generics_.pop_back();
   scopes_.close();
   --function_;
   loop_breaks_ = breaks;
   result_ = outer;
+  if (function_ == 0) warn_unused();
   // It runs later, perhaps never: what it changes is not known to those who read it (see Checker::loosen).
   scopes_.roll_back(mark);
 }
@@ -220,17 +272,62 @@ Type Checker::declared(const ast::Type* type, const Bindings* dims) const {
   if (name == "float") return float_type();
   if (name == "bool") return make_type(Kind::Bool);
   if (name == "string") return make_type(Kind::String);
-  if (const StructInfo* of = find_struct(name)) {
+  if (dims != nullptr) {
+    const auto bound = dims->types.find(name);
+    if (bound != dims->types.end()) return as_variable(bound->second.type);
+  }
+  if (is_generic(name)) return {};
+  const Symbol symbol = find_symbol(name);
+  if (symbol.of != nullptr) {
     Type out = make_type(Kind::Struct);
-    out.of = of;
+    out.of = symbol.of;
+    return out;
+  }
+  if (symbol.of_enum != nullptr && symbol.variant == nullptr) {
+    Type out = make_type(Kind::Enum);
+    out.of_enum = symbol.of_enum;
     return out;
   }
   return {};
 }
 
+bool Checker::is_generic(std::string_view name) const {
+  for (const auto* names : generics_) {
+    for (const ast::Ident& one : *names) {
+      if (one.text == name) return true;
+    }
+  }
+  return false;
+}
+
+// Whether both can be one type parameter: numbers of either kind can, where a float is taken for the int.
+static bool may_be_same(const Type& a, const Type& b) {
+  if (a.is_any() || b.is_any() || a.is(Kind::Unit) || b.is(Kind::Unit)) return true;
+  if (a.is_number() && b.is_number()) return true;
+  if (a.kind != b.kind) return false;
+  return a.of == b.of && a.of_enum == b.of_enum;
+}
+
 bool Checker::expect(const ast::Type* wanted, const Operand& found, std::string_view what, Bindings* dims) {
   const Type& t = found.type;
   if (wanted == nullptr || t.is_any()) return true;
+  if (dims != nullptr && dims->generics != nullptr) {
+    if (wanted->kind == ast::TypeKind::List && t.is(Kind::List) && t.items_known) {
+      for (const Type& item : t.items) {
+        if (!expect(wanted->items[0].get(), {item, found.span}, what, dims)) return false;
+      }
+      return true;
+    }
+    for (const ast::Ident& one : *dims->generics) {
+      if (wanted->kind != ast::TypeKind::Named || one.text != wanted->name.text) continue;
+      const auto [bound, is_new] = dims->types.emplace(one.text, found);
+      if (is_new || may_be_same(bound->second.type, t)) return true;
+      diags_.report(DiagCode::TypeMismatch, found.span, what, describe(t), describe(bound->second.type))
+          .also(bound->second.span, "here {} is {}", one.text, describe(bound->second.type))
+          .also(one.span, "{} is one type in a call", one.text);
+      return false;
+    }
+  }
   if (is_tensor_type(*wanted)) return expect_tensor(*wanted, found, what, dims);
   const Type want = declared(wanted);
   const bool is_scalar = t.is(Kind::Tensor) && (!t.tensor.rank_known || t.tensor.rank() == 0);
@@ -250,6 +347,9 @@ bool Checker::expect(const ast::Type* wanted, const Operand& found, std::string_
       break;
     case Kind::String:
       fits = t.is(Kind::String);
+      break;
+    case Kind::Enum:
+      fits = t.is(Kind::Unit) || (t.is(Kind::Enum) && t.of_enum == want.of_enum);
       break;
     case Kind::Struct:
       fits = t.is(Kind::Unit) || (t.is(Kind::Struct) && t.of == want.of);

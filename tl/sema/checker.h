@@ -19,25 +19,31 @@ struct BoundDim {
   Span span;    // of the argument that said so
   Type holder;  // that argument
 };
-using Bindings = std::map<std::string, BoundDim, std::less<>>;
-
 // An argument or operand and where it is written.
 struct Operand {
   Type type;
   Span span;
 };
+// The dims and the type parameters of one call.
+struct Bindings : std::map<std::string, BoundDim, std::less<>> {
+  const std::vector<ast::Ident>* generics = nullptr;
+  std::map<std::string, Operand, std::less<>> types;
+};
 
 class Checker {
  public:
-  Checker(std::span<const ast::Module* const> modules, Diagnostics& diags)
-      : modules_(modules), diags_(diags) {}
+  Checker(std::span<const ast::Module* const> modules, Diagnostics& diags, bool lint)
+      : modules_(modules), diags_(diags), lint_(lint) {}
   void check();
 
  private:
   struct Symbol {
     const ast::Fn* fn = nullptr;
     StructInfo* of = nullptr;
-    bool is_known() const { return fn != nullptr || of != nullptr; }
+    const EnumInfo* of_enum = nullptr;  // the enum, or that of the variant
+    const ast::EnumVariant* variant = nullptr;
+    const ast::Import* file = nullptr;  // import ... as
+    bool is_known() const { return fn != nullptr || of != nullptr || of_enum != nullptr || file != nullptr; }
   };
   // How a statement or block ends.
   enum class End : u8 { Runs, Leaves };
@@ -46,7 +52,12 @@ class Checker {
   void declare(size_t module);
   void check_module(size_t module);
   void check_function(const std::vector<ast::Param>& params, const ast::Type* result, const ast::Block* body,
-                      const ast::Expr* value, const StructInfo* self);
+                      const ast::Expr* value, const StructInfo* self, const ast::Fn* fn = nullptr);
+  void check_returns(const ast::Fn& fn, const Type& value);
+  void declare_imports(size_t module);
+  // Reports types that do not exist.
+  void check_type(const ast::Type* type);
+  void check_types(const ast::Stmt& s);
   void check_duplicates(const std::vector<ast::Param>& params);
   Symbol find_symbol(std::string_view name) const;
   StructInfo* find_struct(std::string_view name) const { return find_symbol(name).of; }
@@ -84,7 +95,13 @@ class Checker {
   Type field(const ast::Field& e);
   Type if_value(const ast::If& e);
   Type match(const ast::Match& e);
+  // check_match.cpp
   void bind_pattern(const ast::Pattern& p);
+  void check_cases(const ast::Match& e, const Type& subject);
+  Type variant_value(const Symbol& symbol, const std::vector<ast::Arg>& args, std::vector<Operand> given);
+  // What `object.name` is where `object` names an enum or a file.
+  std::optional<Symbol> find_member(const ast::Expr& object, std::string_view name) const;
+  Type try_value(const ast::Try& e);
   Type closure(const ast::Closure& e);
   Type struct_literal(const ast::StructLiteral& e);
 
@@ -100,7 +117,11 @@ class Checker {
   Type call(const ast::Call& e);
   Type method_call(const ast::MethodCall& e);
   Type call_function(const std::vector<ast::Param>& params, const ast::Type* result,
-                     const std::vector<ast::Arg>& args, std::vector<Operand> given, const Operand* self);
+                     const std::vector<ast::Arg>& args, std::vector<Operand> given, const Operand* self,
+                     const std::vector<ast::Ident>* generics = nullptr);
+  bool is_generic(std::string_view name) const;
+  void warn_unused();
+  bool is_dropped(const ast::Expr& value, const Type& type) const;
   Type call_value(const ast::Call& e, const Type& callee, std::vector<Operand> given);
   Type declared_value(const ast::Expr& value, const ast::Type* type);
   Type call_builtin(const lang::Builtin& builtin, const std::vector<ast::Arg>& args,
@@ -122,8 +143,12 @@ class Checker {
 
   std::span<const ast::Module* const> modules_;
   Diagnostics& diags_;
+  const bool lint_;
+  bool returns_ = false;    // the function under way has a `return` with a value
+  bool is_opaque_ = false;  // ... and parts that are not looked at
   std::vector<std::map<std::string, Symbol, std::less<>>> symbols_;  // by module
   std::vector<std::unique_ptr<StructInfo>> structs_;
+  std::vector<std::unique_ptr<EnumInfo>> enums_;
   std::vector<Writes> writes_;  // by module
   std::vector<std::map<std::string, Type, std::less<>>> globals_;
   size_t module_ = 0;
@@ -131,8 +156,9 @@ class Checker {
   int function_ = 0;  // how many functions are around this place
   Span outermost_;    // the function that has all these inside
   const ast::Type* result_ = nullptr;
-  bool loop_breaks_ = false;     // the loop under way has a `break`
-  End branch_ends_ = End::Runs;  // how the `if` ended that was looked at last
+  std::vector<const std::vector<ast::Ident>*> generics_;  // of the functions around this place
+  bool loop_breaks_ = false;                              // the loop under way has a `break`
+  End branch_ends_ = End::Runs;                           // how the `if` ended that was looked at last
 };
 
 }  // namespace tl::sema

@@ -19,12 +19,16 @@ class Scopes {
     Type type;
     int function = 0;       // how many functions are around its declaration
     bool is_loose = false;  // may change at any time: always Any
+    Span span = {};         // of a `let`, where nobody reading it is worth a warning
+    bool is_used = false;
   };
   static constexpr size_t kNowhere = ~size_t{0};
 
   void open() { marks_.push_back(visible_.size()); }
   void close() {
     for (; visible_.size() > marks_.back(); visible_.pop_back()) {
+      if (const Variable& gone = all_[visible_.back()]; gone.span && !gone.is_used)
+        unused_.push_back(visible_.back());
       auto& stack = by_name_.find(all_[visible_.back()].name)->second;
       stack.pop_back();
     }
@@ -42,6 +46,8 @@ class Scopes {
     return it == by_name_.end() || it->second.empty() ? kNowhere : it->second.back();
   }
   Variable& at(size_t i) { return all_[i]; }
+  // Variables that went out of view unread, since it was asked last.
+  std::vector<size_t> take_unused() { return std::exchange(unused_, {}); }
   void assign(size_t i, Type type) {
     trail_.emplace_back(i, std::exchange(all_[i].type, all_[i].is_loose ? Type{} : std::move(type)));
   }
@@ -75,7 +81,7 @@ class Scopes {
 
  private:
   std::vector<Variable> all_;
-  std::vector<size_t> visible_, marks_;
+  std::vector<size_t> visible_, marks_, unused_;
   std::map<std::string, std::vector<size_t>, std::less<>> by_name_;
   std::vector<std::pair<size_t, Type>> trail_;
 };

@@ -9,7 +9,8 @@
 
 namespace tl::sema {
 
-// Checks a program: imported files first, the program itself last. Trees with syntax errors are fine.
-void check(std::span<const ast::Module* const> modules, Diagnostics& diags);
+// Checks a program: imported files first, the program itself last. Trees with syntax errors are fine. `lint`:
+// also warns of what runs well and is still odd.
+void check(std::span<const ast::Module* const> modules, Diagnostics& diags, bool lint = false);
 
 }  // namespace tl::sema

@@ -36,10 +36,10 @@ class Program {
     trees_.push_back(std::move(tree));
   }
   // "E0203 2:7: inner dimensions differ: 3 and 4; 2:7 this is [2, 3]; ..." a line each.
-  std::string check() {
+  std::string check(bool lint = false) {
     std::vector<const ast::Module*> modules;
     for (const auto& tree : trees_) modules.push_back(tree.get());
-    sema::check(modules, diags);
+    sema::check(modules, diags, lint);
     diags.sort();
     std::string out;
     for (const Diagnostic& d : diags.all()) {
@@ -67,6 +67,13 @@ std::string checked(const std::string& source) {
   Program program;
   program.add("t.tl", source);
   return program.check();
+}
+
+// With what only `tl check` warns of.
+std::string linted(const std::string& source) {
+  Program program;
+  program.add("t.tl", source);
+  return program.check(true);
 }
 
 struct Case {
@@ -190,6 +197,22 @@ const std::vector<Case>& wrong_programs() {
       {BadArguments, "fn f(x, y) { x }\npar_map([1, 2], f)",
        "E0105 2:1: the task's function: argument 'y' is missing"},
       {TypeMismatch, "fn f(x: int) { x }\nspawn(f, \"a\")", "E0204 2:10: 'x' is string, want int"},
+      // Declarations, generics, enums and cases
+      {MissingReturn, "fn f(x: int) -> int {\n let y = x\n}",
+       "E0215 3:1: 'f' gives int, and its end is reached without a value; 1:17 the result is declared here"},
+      {UnknownType, "fn f(x: flaot) { x }\nlet y: Shap = 1\nenum Shape { Circle(flot) }",
+       "E0103 1:9: unknown type 'flaot'\nE0103 2:8: unknown type 'Shap'\nE0103 3:21: unknown type 'flot'"},
+      {TypeMismatch, "fn pick<T>(a: T, b: T) -> T { a }\npick(1, 2.0)\npick(1, \"a\")",
+       "E0204 3:9: 'b' is string, want int; 3:6 here T is int; 1:9 T is one type in a call"},
+      {BadOperands, "fn pick<T>(a: T, b: T) -> T { a }\npick(\"a\", \"b\") + 1",
+       "E0205 2:1: '+' cannot take string and int; 2:1 this is string; 2:18 this is int"},
+      {TypeMismatch,
+       "enum Shape { Circle(float), Empty }\nCircle(\"a\")\nfn f(s: Shape) { s }\nf(3)\nf(Empty)",
+       "E0204 2:8: '0' of Circle is string, want float\nE0204 4:3: 's' is int, want Shape"},
+      {MissingCase,
+       "enum E { A, B(bool), C(E) }\nfn f(e) { match e { A => 1  B(true) => 2  C(A | B(_)) => 3 } }",
+       "E0118 2:11: match does not say what B(false) gives"},
+      {TypeMismatch, "fn f(x: float32[2]) { x }\nf([[true, false]])", ""},
       // Flow
       {Unreachable, "fn f() {\n return 1\n print(2)\n}",
        "W0101 3:2: this never runs; 2:2 nothing runs after this"},
@@ -225,6 +248,23 @@ TEST(Sema, EveryDiagnosticOfItsOwnHasACase) {
       EXPECT_TRUE(shown.count(code) > 0) << name << " has no case";
     }
   }
+}
+
+TEST(Sema, WarnsOfWhatIsOdd) {
+  EXPECT_EQ(linted("fn f(x) {\n let y = 1\n x + 1\n let _z = 2\n len([1])\n return x\n}"),
+            "W0103 2:6: 'y' is never used\nW0102 3:2: the result of this expression is not used\n"
+            "W0102 5:2: the result of 'len' is not used");
+  EXPECT_EQ(linted("fn f(x) -> int {\n if x > 1 { return 1 }\n}"),
+            "W0106 3:1: 'f' gives int, and its end may be reached without a value; 1:12 the result is "
+            "declared here");
+  EXPECT_EQ(linted("fn f(n) { match n { 0 => 1  1..5 => 2 } }"),
+            "W0104 1:11: match does not say what _ gives");
+  EXPECT_EQ(linted("fn f(b) { match b { true => 1 } }"), "W0104 1:11: match does not say what false gives");
+  EXPECT_EQ(linted("fn f(v) { match v { _ => 1  3 => 2 } }"),
+            "W0101 1:29: this never runs; 1:21 this takes every value");
+  EXPECT_EQ(linted("let n = 5 // 2\nprint(n) // 5"),
+            "W0105 1:11: '//' begins a comment, so nothing is divided by 2");
+  EXPECT_EQ(linted("enum E { A, B }\nfn f(e) {\n let n = 1\n match e { A => n  B => 2 }\n}"), "");
 }
 
 TEST(Sema, LetsThroughWhatMayBeRight) {

@@ -80,6 +80,8 @@ std::string describe(const Type& type) {
              to_string(type.tensor.shape);
     case Kind::Struct:
       return type.of->name;
+    case Kind::Enum:
+      return type.of_enum->name;
     case Kind::Function:
       return "function";
   }

@@ -24,10 +24,12 @@ enum class Kind : u8 {
   Range,
   Tensor,
   Struct,
+  Enum,
   Function,
 };
 
 struct StructInfo;
+struct EnumInfo;
 
 struct Type {
   Kind kind = Kind::Any;
@@ -38,9 +40,11 @@ struct Type {
   std::optional<f64> real;   // Float: its value
   const ast::String* text = nullptr;  // String: its literal, without interpolated values
   std::vector<Type> items;
-  const StructInfo* of = nullptr;              // Struct
-  const std::vector<ast::Param>* params = {};  // Function, null: not known
-  const ast::Type* result = nullptr;           // Function
+  const StructInfo* of = nullptr;                     // Struct
+  const EnumInfo* of_enum = nullptr;                  // Enum
+  const std::vector<ast::Param>* params = {};         // Function, null: not known
+  const ast::Type* result = nullptr;                  // Function
+  const std::vector<ast::Ident>* generics = nullptr;  // Function
 
   bool is(Kind k) const { return kind == k; }
   bool is_any() const { return kind == Kind::Any; }
@@ -68,6 +72,11 @@ struct StructInfo {
   std::vector<const ast::Fn*> methods;
   const FieldInfo* find(std::string_view field) const;
   const ast::Fn* find_method(std::string_view method) const;
+};
+
+struct EnumInfo {
+  std::string name;
+  const ast::Enum* tree = nullptr;
 };
 
 // As messages name it: "int", "float32[2, 3]", "tensor [2, ?]", "a list".

@@ -67,6 +67,8 @@ void Writes::statement(const ast::Stmt& s) {
       return block(ast::as<ast::Loop>(s).body);
     case ast::StmtKind::Return:
       return optional(ast::as<ast::Return>(s).value);
+    case ast::StmtKind::Defer:
+      return block(ast::as<ast::Defer>(s).body);
     case ast::StmtKind::With:
       return block(ast::as<ast::With>(s).body);
     case ast::StmtKind::Fn:
@@ -148,6 +150,11 @@ void Writes::expression(const ast::Expr& e) {
       return;
     case ast::ExprKind::BlockExpr:
       return block(ast::as<ast::BlockExpr>(e).block);
+    case ast::ExprKind::Try:
+      block(ast::as<ast::Try>(e).body);
+      if (ast::as<ast::Try>(e).handler) block(*ast::as<ast::Try>(e).handler);
+      if (ast::as<ast::Try>(e).finally) block(*ast::as<ast::Try>(e).finally);
+      return;
     default:
       return;
   }

@@ -95,6 +95,7 @@ enum class ExprKind : u8 {
   Closure,
   StructLiteral,
   BlockExpr,
+  Try,
   Query,
   Formula,
 };
@@ -212,6 +213,7 @@ struct Arg {
 struct Call : ExprOf<ExprKind::Call> {  // a statement that is a call may be a fact: sema knows the relations
   ExprPtr callee;
   std::vector<Arg> args;
+  bool is_piped = false;  // x |> f(y): the first argument is written before the callee
 };
 struct MethodCall : ExprOf<ExprKind::MethodCall> {
   ExprPtr receiver;
@@ -298,6 +300,12 @@ struct StructLiteral : ExprOf<ExprKind::StructLiteral> {
 struct BlockExpr : ExprOf<ExprKind::BlockExpr> {
   Block block;
 };
+// try { ... } catch e { ... } finally { ... }: at least one of the two
+struct Try : ExprOf<ExprKind::Try> {
+  Block body;
+  Ident error;  // may be empty
+  std::optional<Block> handler, finally;
+};
 
 // A condition on rows: alternatives ('|') of conjunctions (','). Each literal is a Call (an atom), `not` of
 // one, a comparison, a Unify, a Similar or another Formula (written in brackets).
@@ -317,7 +325,19 @@ struct Query : ExprOf<ExprKind::Query> {  // Ancestor(ann, X)? where X != bob or
 
 // ---- Patterns ---------------------------------------------------------------------------------------------
 
-enum class PatternKind : u8 { Error, Wildcard, Literal, Binding, Tuple, Struct, Or };
+enum class PatternKind : u8 {
+  Error,
+  Wildcard,
+  Literal,
+  Range,
+  Binding,
+  Tuple,
+  List,
+  Rest,
+  Struct,
+  Variant,
+  Or
+};
 
 struct FieldPattern {
   Ident name;
@@ -327,9 +347,11 @@ struct Pattern {
   PatternKind kind = PatternKind::Error;
   Span span;
   ExprPtr literal;                   // Literal: Int, Float, Bool, String, or Minus of a number
-  Ident name;                        // Binding
-  TypePtr type;                      // Struct
-  std::vector<PatternPtr> items;     // Tuple, Or
+  ExprPtr begin, end;                // Range: literals of numbers or strings, either may be null
+  bool inclusive = false;            // Range
+  Ident name;                        // Binding, Variant; Rest: what `..name` binds, or empty
+  TypePtr type;                      // Struct; Variant: the enum, where it is written
+  std::vector<PatternPtr> items;     // Tuple, List (one may be Rest), Variant, Or
   std::vector<FieldPattern> fields;  // Struct
 };
 
@@ -347,11 +369,13 @@ enum class StmtKind : u8 {
   Break,
   Continue,
   Return,
+  Defer,
   With,
   Import,
   PythonImport,
   Fn,
   Struct,
+  Enum,
   Impl,
   TensorDecl,
   Main,
@@ -391,6 +415,7 @@ struct Unpacking {
 struct Let : StmtOf<StmtKind::Let> {  // let x: T = e, let (a, b) = e, let (a, [b, c]) = e
   std::vector<Ident> names;           // all of them, also from inner brackets
   bool is_tuple = false;              // destructures, even when it has one name
+  bool is_const = false;              // written `const`: nothing assigns to it
   std::vector<Unpacking> unpacking;   // only where brackets lie in brackets
   TypePtr type;                       // may be null
   ExprPtr value;
@@ -442,6 +467,9 @@ struct Continue : StmtOf<StmtKind::Continue> {};
 struct Return : StmtOf<StmtKind::Return> {
   ExprPtr value;  // may be null
 };
+struct Defer : StmtOf<StmtKind::Defer> {  // runs when the block around it is left
+  Block body;
+};
 struct With : StmtOf<StmtKind::With> {  // with Person { ... }
   Ident entity;
   Block body;
@@ -449,6 +477,12 @@ struct With : StmtOf<StmtKind::With> {  // with Person { ... }
 struct Import : StmtOf<StmtKind::Import> {
   std::string path;
   Span path_span;
+  Ident alias;  // import "x.tl" as u: its names are u.name
+  // from "x.tl" import a, b as c: these and no others.
+  struct Selected {
+    Ident name, alias;  // the alias may be empty
+  };
+  std::vector<Selected> selected;
 };
 struct PythonImport : StmtOf<StmtKind::PythonImport> {  // python import numpy as np
   Ident module;                                         // dotted
@@ -467,11 +501,21 @@ struct StructField {
   Ident name;
   TypePtr type;
   Training training = Training::Unsaid;
+  ExprPtr default_value = nullptr;  // may be null
 };
 struct Struct : StmtOf<StmtKind::Struct> {
   Ident name;
   std::vector<Ident> generics;
   std::vector<StructField> fields;
+};
+struct EnumVariant {
+  Ident name;
+  std::vector<StructField> fields;  // names are empty where only types are written
+};
+struct Enum : StmtOf<StmtKind::Enum> {  // enum Shape { Circle(float), Rect(float, float), Empty }
+  Ident name;
+  std::vector<Ident> generics;
+  std::vector<EnumVariant> variants;
 };
 struct Impl : StmtOf<StmtKind::Impl> {  // impl<T> Drop for Pair<T> { fn ... }
   std::vector<Ident> generics;
@@ -495,60 +539,6 @@ struct Test : StmtOf<StmtKind::Test> {
 struct Bench : StmtOf<StmtKind::Bench> {
   Ident name;
   Block body;
-};
-
-struct Entity : StmtOf<StmtKind::Entity> {  // entity Person = {ann, bob}
-  Ident name;
-  bool is_open = true;  // no member list was written
-  std::vector<Ident> members;
-};
-struct Relation
-    : StmtOf<StmtKind::Relation> {  // relation Edge(x: Person, y: Person) weight prob embed float16[64]
-  Ident name;
-  std::vector<Param> columns;
-  Ident weight;   // empty, or prob, count, min, max, real ...
-  TypePtr embed;  // may be null
-};
-struct Rule : StmtOf<StmtKind::Rule> {  // Aunt(x, z) <- Sister(x, y), Parent(y, z)
-  ExprPtr head;    // a Call (arguments may be aggregates), a Name (no columns), an Index or a Similar
-  ExprPtr weight;  // may be null: `rule 0.9: Head <- Body`
-  std::unique_ptr<Formula> body;
-};
-// embedding E { entities: {a, b}  dimension: 64  init: xavier }
-// relation_embedding R { relations: all  dimension: 64 }
-struct Embedding : StmtOf<StmtKind::Embedding> {
-  enum class Source : u8 { Listed, Auto, Type };  // {a, b}; `auto` or `all`; the name of an entity set
-  Ident name;
-  bool of_relations = false;
-  Source source = Source::Auto;
-  std::vector<Ident> members;  // Listed
-  Ident entity;                // Type
-  ExprPtr dimension;           // may be null after an error
-  Ident init;                  // empty, or random, xavier, he, zeros, ones
-};
-enum class InferMethod : u8 { Forward, Backward, Gradient, Symbolic };
-struct InferGoal {
-  InferMethod method{};
-  Span span;
-  ExprPtr query;  // a Query; null: `infer forward` alone materialises everything
-};
-struct Infer : StmtOf<StmtKind::Infer> {
-  std::vector<InferGoal> goals;
-};
-struct Setting {
-  Ident name;  // objective, optimizer, epochs, scheduler, ...
-  ExprPtr value;
-};
-// learn { ... objective: loss, optimizer: adam(lr: 1e-3), epochs: 10 }, or the loop form, whose body has a
-// `for` and calls backward(loss).
-struct Learn : StmtOf<StmtKind::Learn> {
-  Block body;  // the statements between the settings
-  std::vector<Setting> settings;
-
-  const Setting* find(std::string_view name) const;
-};
-struct Explain : StmtOf<StmtKind::Explain> {
-  ExprPtr goal;  // a Call, or a Query
 };
 
 struct Module {
@@ -589,3 +579,5 @@ std::string_view spelling(UnaryOp op);
 std::string_view spelling(AssignOp op);
 
 }  // namespace tl::ast
+
+#include "tl/syntax/ast_logic.h"

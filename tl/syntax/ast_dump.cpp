@@ -192,7 +192,8 @@ std::string dump_names(const std::vector<Ident>& names, bool is_tuple, const std
 
 std::string dump_let(const Let& s) {
   const std::string names = dump_names(s.names, s.is_tuple, s.unpacking);
-  return form("let", {names, s.type != nullptr ? ": " + dump(*s.type) : "", dump(*s.value)});
+  return form(s.is_const ? "const" : "let",
+              {names, s.type != nullptr ? ": " + dump(*s.type) : "", dump(*s.value)});
 }
 
 std::string dump_for(const For& s) {
@@ -207,9 +208,38 @@ std::string training_word(Training training) {
 std::string dump_struct(const Struct& s) {
   std::vector<std::string> parts{s.name.text, dump_generics(s.generics)};
   for (const StructField& field : s.fields) {
-    parts.push_back(form(field.name.text, {dump_or_nothing(field.type), training_word(field.training)}));
+    parts.push_back(
+        form(field.name.text, {dump_or_nothing(field.type), training_word(field.training),
+                               field.default_value != nullptr ? "= " + dump(*field.default_value) : ""}));
   }
   return form("struct", parts);
+}
+
+std::string dump_enum(const Enum& s) {
+  std::vector<std::string> parts{s.name.text, dump_generics(s.generics)};
+  for (const EnumVariant& variant : s.variants) {
+    std::vector<std::string> fields;
+    for (const StructField& field : variant.fields)
+      fields.push_back(field.name ? form(field.name.text, {dump_or_nothing(field.type)})
+                                  : dump_or_nothing(field.type));
+    parts.push_back(form(variant.name.text, fields));
+  }
+  return form("enum", parts);
+}
+
+std::string dump_import(const Import& s) {
+  std::vector<std::string> parts{quoted(s.path)};
+  if (s.alias) parts.push_back("as " + s.alias.text);
+  for (const Import::Selected& one : s.selected)
+    parts.push_back(one.alias ? form("as", {one.name.text, one.alias.text}) : one.name.text);
+  return form("import", parts);
+}
+
+std::string dump_try(const Try& e) {
+  std::vector<std::string> parts{dump_block(e.body)};
+  if (e.handler) parts.push_back(form("catch", {e.error.text, dump_block(*e.handler)}));
+  if (e.finally) parts.push_back("finally " + dump_block(*e.finally));
+  return form("try", parts);
 }
 
 std::string dump_tensor(const TensorDecl& s) {
@@ -314,6 +344,8 @@ std::string dump(const Expr& e) {
       return dump_struct_literal(as<StructLiteral>(e));
     case ExprKind::BlockExpr:
       return dump_block(as<BlockExpr>(e).block);
+    case ExprKind::Try:
+      return dump_try(as<Try>(e));
     case ExprKind::Query:
       return dump_query(as<Query>(e));
     case ExprKind::Formula:
@@ -347,16 +379,20 @@ std::string dump(const Stmt& s) {
       return "continue";
     case StmtKind::Return:
       return form("return", {dump_or_nothing(as<Return>(s).value)});
+    case StmtKind::Defer:
+      return form("defer", {dump_block(as<Defer>(s).body)});
     case StmtKind::With:
       return form("with", {as<With>(s).entity.text, dump_block(as<With>(s).body)});
     case StmtKind::Import:
-      return form("import", {quoted(as<Import>(s).path)});
+      return dump_import(as<Import>(s));
     case StmtKind::PythonImport:
       return form("python", {as<PythonImport>(s).module.text, as<PythonImport>(s).alias.text});
     case StmtKind::Fn:
       return dump_fn(as<Fn>(s));
     case StmtKind::Struct:
       return dump_struct(as<Struct>(s));
+    case StmtKind::Enum:
+      return dump_enum(as<Enum>(s));
     case StmtKind::Impl:
       return dump_impl(as<Impl>(s));
     case StmtKind::TensorDecl:
@@ -442,6 +478,14 @@ std::string dump(const Pattern& pattern) {
         items.push_back(fmt::format("{}={}", field.name.text, dump(*field.pattern)));
       }
       return form("new", items);
+    case PatternKind::Range:
+      return form(pattern.inclusive ? "..=" : "..", {dump_or_hole(pattern.begin), dump_or_hole(pattern.end)});
+    case PatternKind::List:
+      return form("list", items);
+    case PatternKind::Rest:
+      return ".." + pattern.name.text;
+    case PatternKind::Variant:
+      return form((pattern.type != nullptr ? pattern.type->name.text + "." : "") + pattern.name.text, items);
     case PatternKind::Or:
       return form("or", items);
   }

@@ -78,6 +78,11 @@ const std::vector<Case>& cases() {
       {DiagCode::ChainedComparison, "a < b < c",
        "1:7: comparisons cannot be chained: write 'a < b and b < c'"},
       {DiagCode::MissingSeparator, "x = a b\nc", "1:7: expected a new line or ';' before 'b'"},
+      {DiagCode::AssignInCondition, "if x = 3 { y() }",
+       "1:6: '=' assigns, and a condition compares with '=='"},
+      {DiagCode::OtherLanguage, "def f(x) { x }", "1:1: 'def' is another language's: here it is 'fn'"},
+      {DiagCode::UnclosedBlock, "fn f() {\n  if a {\n    b()\n  c()\n}",
+       "2:8: the block opened by this '{' is never closed"},
   };
   return all;
 }

@@ -9,6 +9,24 @@ ast::StmtPtr Parser::parse_import() {
   const Token& path = take();
   import->path = string_value(path);
   import->path_span = span(path);
+  if (eat(Kind::As)) import->alias = expect_name("the file");
+  return import;
+}
+
+// from "x.tl" import a, b as c
+ast::StmtPtr Parser::parse_from() {
+  take();
+  auto import = std::make_unique<ast::Import>();
+  const Token& path = take();
+  import->path = string_value(path);
+  import->path_span = span(path);
+  take();  // import
+  do {
+    ast::Import::Selected one;
+    one.name = expect_name("what to import");
+    if (!panic_ && eat(Kind::As)) one.alias = expect_name("what to call it");
+    import->selected.push_back(std::move(one));
+  } while (!panic_ && eat(Kind::Comma));
   return import;
 }
 
@@ -35,7 +53,10 @@ std::vector<ast::Ident> Parser::parse_generics() {
 
 std::unique_ptr<ast::Fn> Parser::parse_fn() {
   const size_t first = at_;
-  expect(Kind::Fn);
+  if (at(Kind::Ident))
+    take();  // another language's word for it, which was reported
+  else
+    expect(Kind::Fn);
   auto fn = std::make_unique<ast::Fn>();
   if (!panic_) fn->name = expect_name("a function");
   if (!panic_) fn->generics = parse_generics();
@@ -61,12 +82,44 @@ ast::StmtPtr Parser::parse_struct() {
   if (panic_ || !expect(Kind::LeftBrace)) return node;
   while (!at(Kind::RightBrace) && !at(Kind::End)) {
     const size_t first = at_;
-    ast::StructField field;
-    field.name = expect_name("a field");
-    if (!panic_ && expect(Kind::Colon)) field.type = parse_type();
-    if (!panic_) field.training = parse_training();
+    ast::StructField field = parse_field(true);
     if (panic_) skip_to_statement(first);
     node->fields.push_back(std::move(field));
+    if (!eat(Kind::Comma)) eat(Kind::Semicolon);
+  }
+  expect_close(Kind::RightBrace, open);
+  return node;
+}
+
+// `name: type = default`; of a variant also the type alone.
+ast::StructField Parser::parse_field(bool needs_name) {
+  ast::StructField field;
+  if (needs_name || at(Kind::Colon, 1)) {
+    field.name = expect_name("a field");
+    if (!panic_) expect(Kind::Colon);
+  }
+  if (!panic_) field.type = parse_type();
+  if (!panic_ && needs_name) field.training = parse_training();
+  if (!panic_ && needs_name && eat(Kind::Equal)) field.default_value = parse_expression();
+  return field;
+}
+
+ast::StmtPtr Parser::parse_enum() {
+  take();
+  auto node = std::make_unique<ast::Enum>();
+  node->name = expect_name("an enum");
+  node->generics = parse_generics();
+  const size_t open = at_;
+  if (panic_ || !expect(Kind::LeftBrace)) return node;
+  while (!at(Kind::RightBrace) && !at(Kind::End)) {
+    const size_t first = at_;
+    ast::EnumVariant variant;
+    variant.name = expect_name("a variant");
+    const size_t bracket = at_;
+    if (!panic_ && eat(Kind::LeftParen))
+      list(Kind::RightParen, bracket, [&] { variant.fields.push_back(parse_field(false)); });
+    if (panic_) skip_to_statement(first);
+    node->variants.push_back(std::move(variant));
     if (!eat(Kind::Comma)) eat(Kind::Semicolon);
   }
   expect_close(Kind::RightBrace, open);

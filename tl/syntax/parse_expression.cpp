@@ -10,6 +10,7 @@ using ast::BinaryOp;
 
 // From loose to tight.
 enum Level : int {
+  kPipe,
   kSimilar,
   kOr,
   kAnd,
@@ -72,6 +73,11 @@ std::optional<Operator> operator_of(TokenKind kind) {
   }
 }
 
+bool is_membership(const ast::Expr& e) {
+  const auto* binary = ast::get_if<ast::Binary>(&e);
+  return binary != nullptr && (binary->op == BinaryOp::In || binary->op == BinaryOp::NotIn);
+}
+
 bool is_order(BinaryOp op) {
   return op >= BinaryOp::Less && op <= BinaryOp::GreaterEqual;
 }
@@ -79,12 +85,22 @@ bool is_order(BinaryOp op) {
 }  // namespace
 
 ast::ExprPtr Parser::parse_expression() {
-  return parse_binary(kSimilar);
+  return parse_binary(kPipe);
 }
 
 ast::ExprPtr Parser::parse_condition() {
   const With structs(no_struct_literal_, true);
   return parse_expression();
+}
+
+ast::ExprPtr Parser::parse_test() {
+  const size_t first = at_;
+  ast::ExprPtr test = parse_condition();
+  if (panic_ || !at(Kind::Equal)) return test;
+  complain(DiagCode::AssignInCondition, here()).replace(here(), "==");
+  take();
+  parse_condition();
+  return error_expr(first);
 }
 
 ast::ExprPtr Parser::parse_binary(int min_level) {
@@ -108,6 +124,7 @@ ast::ExprPtr Parser::parse_operators(ast::ExprPtr lhs, size_t first, int min_lev
     const Token& token = peek();
     const Span op_span = span(token);
     if (token.kind == Kind::Minus && line_ends_here()) break;  // a new statement
+    if (explain_increment()) break;
     if (token.kind == Kind::As && min_level <= kCast) {
       take();
       auto cast_type = parse_type(false);
@@ -140,6 +157,10 @@ ast::ExprPtr Parser::parse_operators(ast::ExprPtr lhs, size_t first, int min_lev
       less->lhs = std::move(lhs);
       less->rhs = std::move(rhs);
       lhs = std::move(less);
+    } else if (token.kind == Kind::PipeTo && min_level <= kPipe) {
+      take();
+      ast::ExprPtr into = parse_binary(kSimilar);
+      lhs = pipe(std::move(lhs), std::move(into), first);
     } else if (min_level <= kProduct && can_join()) {
       ++equation_marks_;
       lhs = parse_binary_rest(std::move(lhs), first, BinaryOp::Join, {}, kProduct + 1);
@@ -150,7 +171,14 @@ ast::ExprPtr Parser::parse_operators(ast::ExprPtr lhs, size_t first, int min_lev
       if (is_order(op->op) && std::exchange(order_seen, true)) {
         complain(DiagCode::ChainedComparison, op_span, ast::spelling(op->op), ast::spelling(op->op));
       }
+      // Without brackets around it: `a == b in c` may mean two things.
+      bool joins_membership = is_membership(*lhs) && tokens_[at_ - 2].end == lhs->span.end;
+      const size_t rhs_first = at_;
       lhs = parse_binary_rest(std::move(lhs), first, op->op, op_span, op->level + 1);
+      const ast::Expr& rhs = *ast::as<ast::Binary>(*lhs).rhs;
+      joins_membership |= is_membership(rhs) && tokens_[rhs_first].begin == rhs.span.begin;
+      if (op->level == kEquality && joins_membership)
+        complain(DiagCode::ChainedComparison, op_span, ast::spelling(op->op), "in");
     }
     grow();
   }
@@ -187,6 +215,31 @@ bool Parser::can_join() const {
   const bool indexed = at(Kind::LeftBracket, 1) && touches(1);
   if (juxtapose_ == Juxtapose::Cautious) return last.kind == Kind::RightBracket && indexed;
   return after_bracket || indexed;
+}
+
+// x |> f(y) is f(x, y), and x |> f is f(x).
+ast::ExprPtr Parser::pipe(ast::ExprPtr value, ast::ExprPtr into, size_t first) {
+  ast::Arg arg;
+  arg.span = value->span;
+  arg.value = std::move(value);
+  if (into->kind == ast::ExprKind::MethodCall) {
+    auto& method = ast::as<ast::MethodCall>(*into);
+    method.args.insert(method.args.begin(), std::move(arg));
+    method.span = since(first);
+    return into;
+  }
+  if (into->kind == ast::ExprKind::Call) {
+    auto& call = ast::as<ast::Call>(*into);
+    call.args.insert(call.args.begin(), std::move(arg));
+    call.is_piped = true;
+    call.span = since(first);
+    return into;
+  }
+  auto call = make<ast::Call>(first);
+  call->callee = std::move(into);
+  call->args.push_back(std::move(arg));
+  call->is_piped = true;
+  return call;
 }
 
 ast::ExprPtr Parser::make_unary(ast::UnaryOp op, size_t first, Span op_span, ast::ExprPtr operand) {

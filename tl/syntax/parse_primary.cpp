@@ -109,6 +109,11 @@ bool Parser::struct_literal_follows(size_t ahead) const {
 
 ast::ExprPtr Parser::parse_name() {
   const size_t first = at_;
+  if (at_word("try") && at(Kind::LeftBrace, 1)) return parse_try();
+  if (at_word("lambda") && (name_follows(1) || at(Kind::Colon, 1))) {
+    error(DiagCode::OtherLanguage, here(), "lambda", "|x| x + 1");
+    return error_expr(first);
+  }
   const size_t generics = generic_args_length(1);
   if (at(Kind::ColonColon, 1 + generics) && at(Kind::Ident, 2 + generics)) {
     ast::TypePtr scope = parse_type();
@@ -326,13 +331,15 @@ ast::ExprPtr Parser::parse_if() {
   while (more && !panic_) {
     take();  // if
     ast::IfBranch branch;
-    branch.condition = parse_condition();
+    branch.condition = parse_test();
     const bool is_short = eat_word("then");
     block_at_ = at_;
     branch.body = is_short ? block_of(parse_expression()) : parse_block();
     branches.push_back(std::move(branch));
-    more = !panic_ && at(Kind::Else) && at(Kind::If, 1);
-    if (more) take();
+    const bool is_elif = at_word("elif") || at_word("elsif");
+    if (is_elif) other_language(peek(), "'else if'");
+    more = !panic_ && (is_elif || (at(Kind::Else) && at(Kind::If, 1)));
+    if (more && !is_elif) take();
   }
   if (!panic_ && eat(Kind::Else))
     otherwise = at(Kind::LeftBrace) ? parse_block() : block_of(parse_expression());
@@ -365,6 +372,41 @@ ast::ExprPtr Parser::parse_match() {
   auto e = make<ast::Match>(first);
   e->subject = std::move(subject);
   e->arms = std::move(arms);
+  return e;
+}
+
+ast::ExprPtr Parser::parse_try() {
+  const size_t first = at_;
+  take();
+  const With heads(at_statement_head_, false);
+  ast::Block body = parse_block();
+  ast::Ident failure;
+  std::optional<ast::Block> handler, finally;
+  const bool is_except = at_word("except");
+  if (is_except && !panic_) other_language(peek(), "'catch'");
+  const bool in_brackets = at(Kind::LeftParen, 1) && at(Kind::Ident, 2) && at(Kind::RightParen, 3);
+  if (!panic_ && (at_word("catch") || is_except) &&
+      (at(Kind::LeftBrace, 1) || name_follows(1) || in_brackets)) {
+    take();
+    if (in_brackets) take();
+    if (at(Kind::Ident)) failure = expect_name("the failure");
+    if (in_brackets) take();
+    handler = parse_block();
+  }
+  if (!panic_ && at_word("finally") && at(Kind::LeftBrace, 1)) {
+    take();
+    finally = parse_block();
+  }
+  if (!handler && !finally) {
+    error(DiagCode::ExpectedToken, here(), "'catch' or 'finally' after the block of 'try'", found())
+        .also(span(tokens_[first]), "this 'try'")
+        .note("for example: try {{ load() }} catch e {{ print(e.message) }}");
+  }
+  auto e = make<ast::Try>(first);
+  e->body = std::move(body);
+  e->error = std::move(failure);
+  e->handler = std::move(handler);
+  e->finally = std::move(finally);
   return e;
 }
 

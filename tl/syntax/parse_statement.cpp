@@ -51,7 +51,12 @@ void Parser::check_separated(const ast::Stmt& statement, size_t first) {
 ast::Block Parser::parse_block() {
   const size_t open = at_;
   ast::Block block;
-  if (!expect(Kind::LeftBrace)) {
+  if (!at(Kind::LeftBrace)) {
+    Diagnostic& d = error(DiagCode::ExpectedToken, here(), describe(Kind::LeftBrace), found());
+    if (at(Kind::Colon)) d.note("a block is written in braces: {{ … }}");
+    if (peek().newline_before && at_ > 0) d.also(span(tokens_[at_ - 1]), "a block begins after this");
+  }
+  if (!eat(Kind::LeftBrace)) {
     block.span = here();
     return block;
   }
@@ -64,16 +69,109 @@ ast::Block Parser::parse_block() {
   const With heads(at_statement_head_, false);
   const With joins(juxtapose_, Juxtapose::Never);
   parse_statements(block.statements);
-  expect_close(Kind::RightBrace, open);
+  // A '}' further left than the line of its '{' was meant for a block around this one.
+  if (at(Kind::RightBrace) && peek().newline_before && suspect_ == 0 &&
+      indent_of(peek()) < indent_of(tokens_[open]))
+    suspect_ = open;
+  if (at(Kind::End) && suspect_ != 0) {
+    error(DiagCode::UnclosedBlock, span(tokens_[suspect_]))
+        .also(span(tokens_[open]), "so this one has no '}}' left");
+    panic_ = true;
+  } else {
+    expect_close(Kind::RightBrace, open);
+  }
   block.span = since(open);
   return block;
+}
+
+// Of statements whose first word says what they are.
+static constexpr std::pair<std::string_view, std::string_view> kExamples[] = {
+    {"for", "for x in xs { print(x) }"},
+    {"while", "while n > 0 { n -= 1 }"},
+    {"let", "let x = 1"},
+    {"const", "const LIMIT = 10"},
+    {"fn", "fn area(w: float, h: float = 1.0) -> float { return w * h }"},
+    {"struct", "struct Point { x: float, y: float = 0.0 }"},
+    {"enum", "enum Shape { Circle(float), Rect(float, float) }"},
+    {"impl", "impl Point { fn norm(self) -> float { return sqrt(self.x * self.x) } }"},
+    {"tensor", "tensor w: float32[2, 3] = zeros([2, 3])"},
+    {"from", "from \"shapes.tl\" import area, Circle"},
+    {"entity", "entity Person = {ann, bob}"},
+    {"relation", "relation Parent(x: Person, y: Person)"},
+};
+
+// The column at which the line of `token` begins.
+u32 Parser::indent_of(const Token& token) const {
+  const std::string_view line = files_.text(files_.line_span(file_, token.begin));
+  const size_t at = line.find_first_not_of(" \t");
+  return static_cast<u32>(at == std::string_view::npos ? line.size() : at);
+}
+
+void Parser::other_language(const Token& word, std::string_view here) {
+  complain(DiagCode::OtherLanguage, span(word), text(word), here);
+}
+
+// Statements as Python, JavaScript and their kin begin them: read as what they mean, where that is plain.
+ast::StmtPtr Parser::parse_other_language() {
+  const std::string_view word = text(peek());
+  if ((word == "def" || word == "func" || word == "function") && name_follows(1) && at(Kind::LeftParen, 2)) {
+    other_language(peek(), "'fn'");
+    return parse_fn();
+  }
+  if ((word == "var" || word == "val") && name_follows(1) && (at(Kind::Equal, 2) || at(Kind::Colon, 2))) {
+    other_language(peek(), "'let'");
+    return parse_let();
+  }
+  if ((word == "elif" || word == "elsif") && !peek(1).newline_before) {
+    error(DiagCode::OtherLanguage, here(), word, "'else if', after the '}' of an 'if'");
+    return std::make_unique<ast::ErrorStmt>();
+  }
+  if ((word == "raise" || word == "throw") && name_follows(1)) {
+    error(DiagCode::OtherLanguage, here(), word, "panic(message)");
+    return std::make_unique<ast::ErrorStmt>();
+  }
+  if (word == "try" && at(Kind::Colon, 1)) {
+    error(DiagCode::OtherLanguage, here(), "try:", "try { … } catch e { … }");
+    return std::make_unique<ast::ErrorStmt>();
+  }
+  if ((word == "except" || word == "catch") &&
+      (at(Kind::Colon, 1) || at(Kind::LeftBrace, 1) || name_follows(1))) {
+    error(DiagCode::OtherLanguage, here(), word, "'catch e { … }', after the '}' of a 'try'");
+    return std::make_unique<ast::ErrorStmt>();
+  }
+  if ((word == "del" || word == "delete") && name_follows(1)) {
+    error(DiagCode::OtherLanguage, here(), word, "remove(list, index)");
+    return std::make_unique<ast::ErrorStmt>();
+  }
+  return nullptr;
+}
+
+// i++ and i--
+bool Parser::explain_increment() {
+  const bool is_more = at(Kind::Plus) && at(Kind::Plus, 1), is_less = at(Kind::Minus) && at(Kind::Minus, 1);
+  if ((!is_more && !is_less) || !touches(1) || at_ == 0) return false;
+  const Token& next = peek(2);
+  if (!next.newline_before && next.kind != Kind::End && next.kind != Kind::RightBrace &&
+      next.kind != Kind::Semicolon)
+    return false;
+  const Span sign{file_, peek().begin, peek(1).end};
+  const std::string_view change = is_more ? "+= 1" : "-= 1";
+  error(DiagCode::OtherLanguage, sign, is_more ? "++" : "--", fmt::format("'{}'", change))
+      .replace(sign, fmt::format(" {}", change));
+  return true;
 }
 
 ast::StmtPtr Parser::parse_statement() {
   const Nest nest(*this);
   const size_t first = at_;
   mark(&SyntaxMarks::statements, here().begin);
+  const bool was_abandoned = panic_;
   ast::StmtPtr statement = at(Kind::Ident) ? parse_word_statement() : parse_keyword_statement();
+  if (panic_ && !was_abandoned) {
+    for (const auto& [word, example] : kExamples) {
+      if (text(tokens_[first]) == word) show_example(example);
+    }
+  }
   if (statement == nullptr) statement = parse_expression_statement();
   statement->span = since(first);
   return statement;
@@ -123,6 +221,10 @@ ast::StmtPtr Parser::parse_word_statement() {
   if (word == "test" && named_block) return parse_named_block<ast::Test>(true);
   if (word == "bench" && named_block) return parse_named_block<ast::Bench>(true);
   if (word == "import" && quoted) return parse_import();
+  if (word == "from" && quoted && at_word("import", 2)) return parse_from();
+  if (word == "const" && name) return parse_let();
+  if (word == "defer" && !peek(1).newline_before && (name || brace)) return parse_defer();
+  if (word == "enum" && name) return parse_enum();
   if (word == "python" && at_word("import", 1) && name_follows(2)) return parse_python_import();
   if (word == "struct" && name) return parse_struct();
   if (word == "impl" && (name || at(Kind::Less, 1))) return parse_impl();
@@ -136,7 +238,7 @@ ast::StmtPtr Parser::parse_word_statement() {
   if (word == "explain" && name) return parse_explain();
   if (word == "learn" && brace) return parse_learn();
   if (word == "with" && name && at(Kind::LeftBrace, 2)) return parse_with();
-  return nullptr;
+  return parse_other_language();
 }
 
 template <typename T>
@@ -155,7 +257,8 @@ ast::StmtPtr Parser::parse_named_block(bool has_name) {
 ast::StmtPtr Parser::parse_expression_statement() {
   const size_t first = at_;
   const bool is_block = at(Kind::LeftBrace) && braces_ahead(true) == Braces::Block;
-  const bool ends_itself = at(Kind::If) || at(Kind::Match) || is_block;
+  const bool is_try = at_word("try") && at(Kind::LeftBrace, 1);
+  const bool ends_itself = at(Kind::If) || at(Kind::Match) || is_block || is_try;
   block_at_ = at_;
   const u32 marks = equation_marks_;
   auto statement = std::make_unique<ast::ExprStmt>();
@@ -308,8 +411,12 @@ bool Parser::parse_unpacking(std::vector<ast::Ident>& names, std::vector<ast::Un
 }
 
 ast::StmtPtr Parser::parse_let() {
-  take();
   auto let = std::make_unique<ast::Let>();
+  let->is_const = text(take()) == "const";
+  if (at_word("mut") && name_follows(1)) {
+    other_language(peek(), "nothing: every variable may be changed");
+    take();
+  }
   parse_bindings(let->names, let->is_tuple, let->unpacking);
   if (!panic_ && eat(Kind::Colon)) let->type = parse_type();
   const size_t value_first = at_;
@@ -322,10 +429,18 @@ ast::StmtPtr Parser::parse_let() {
   return let;
 }
 
+// defer { ... }, and defer f(x) for short.
+ast::StmtPtr Parser::parse_defer() {
+  take();
+  auto defer = std::make_unique<ast::Defer>();
+  defer->body = at(Kind::LeftBrace) ? parse_block() : block_of(parse_statement());
+  return defer;
+}
+
 ast::StmtPtr Parser::parse_while() {
   take();
   auto loop = std::make_unique<ast::While>();
-  loop->condition = parse_condition();
+  loop->condition = parse_test();
   loop->body = parse_block();
   return loop;
 }

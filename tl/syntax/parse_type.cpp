@@ -21,6 +21,12 @@ ast::TypePtr Parser::parse_type(bool allow_args) {
   } else if (at(Kind::Ident)) {
     type->kind = ast::TypeKind::Named;
     type->name = expect_name("a type");
+    if (at(Kind::Dot) && at(Kind::Ident, 1) && touches(0) && touches(1)) {  // of an imported file
+      take();
+      const ast::Ident inner = expect_name("a type");
+      type->name.text += "." + inner.text;
+      type->name.span = join(type->name.span, inner.span);
+    }
     if (allow_args) parse_type_args(*type);
   } else {
     error(DiagCode::ExpectedType, here(), found());
@@ -93,6 +99,11 @@ ast::PatternPtr Parser::parse_plain_pattern() {
     case Kind::True:
     case Kind::False:
       return parse_literal_pattern();
+    case Kind::LeftBracket:
+      return parse_list_pattern();
+    case Kind::DotDot:
+    case Kind::DotDotEqual:
+      return parse_range_pattern(nullptr, first);
     default:
       break;
   }
@@ -127,7 +138,68 @@ ast::PatternPtr Parser::parse_literal_pattern() {
     }
   }
   pattern->span = since(first);
+  if (!panic_ && (at(Kind::DotDot) || at(Kind::DotDotEqual)))
+    return parse_range_pattern(std::move(pattern), first);
   return pattern;
+}
+
+// 1..5, 1..=5, ..0, 10..
+ast::PatternPtr Parser::parse_range_pattern(ast::PatternPtr begin, size_t first) {
+  auto pattern = std::make_unique<ast::Pattern>();
+  pattern->kind = ast::PatternKind::Range;
+  if (begin != nullptr) pattern->begin = std::move(begin->literal);
+  pattern->inclusive = take().kind == Kind::DotDotEqual;
+  if (at(Kind::Int) || at(Kind::Float) || at(Kind::Minus) || at(Kind::String)) {
+    ast::PatternPtr end = parse_literal_pattern();
+    if (end->kind == ast::PatternKind::Literal) pattern->end = std::move(end->literal);
+  }
+  if (pattern->begin == nullptr && pattern->end == nullptr)
+    error(DiagCode::ExpectedPattern, here(), found())
+        .note("a range has at least one end: 1..5, 1..=5, ..0 or 10..");
+  pattern->span = since(first);
+  return pattern;
+}
+
+// [a, 0, ..rest, z]
+ast::PatternPtr Parser::parse_list_pattern() {
+  const size_t first = at_;
+  auto pattern = std::make_unique<ast::Pattern>();
+  pattern->kind = ast::PatternKind::List;
+  take();
+  bool has_rest = false;
+  list(Kind::RightBracket, first, [&] {
+    const size_t item_first = at_;
+    const bool is_rest = (at(Kind::DotDot) || at(Kind::Ellipsis)) &&
+                         (at(Kind::Ident, 1) || at(Kind::Comma, 1) || at(Kind::RightBracket, 1));
+    if (!is_rest) return pattern->items.push_back(parse_pattern());
+    take();
+    auto rest = std::make_unique<ast::Pattern>();
+    rest->kind = ast::PatternKind::Rest;
+    if (at(Kind::Ident)) rest->name = expect_name("the rest of the list");
+    rest->span = since(item_first);
+    if (std::exchange(has_rest, true))
+      complain(DiagCode::ExpectedPattern, rest->span, "a second '..' in one list pattern");
+    pattern->items.push_back(std::move(rest));
+  });
+  pattern->span = since(first);
+  return pattern;
+}
+
+// Circle(r), Shape.Circle(r), Shape::Empty: what follows the names.
+void Parser::parse_variant_pattern(ast::Pattern& pattern) {
+  pattern.kind = ast::PatternKind::Variant;
+  if (at(Kind::Dot, 1) || at(Kind::ColonColon, 1)) {
+    const size_t first = at_;
+    pattern.type = std::make_unique<ast::Type>();
+    pattern.type->kind = ast::TypeKind::Named;
+    pattern.type->name = expect_name("an enum");
+    pattern.type->span = since(first);
+    take();
+  }
+  pattern.name = expect_name("a variant");
+  const size_t open = at_;
+  if (!panic_ && eat(Kind::LeftParen))
+    list(Kind::RightParen, open, [&] { pattern.items.push_back(parse_pattern()); });
 }
 
 ast::PatternPtr Parser::parse_name_pattern() {
@@ -136,6 +208,10 @@ ast::PatternPtr Parser::parse_name_pattern() {
   if (at_word("_")) {
     take();
     pattern->kind = ast::PatternKind::Wildcard;
+  } else if (at_word("none")) {
+    return parse_literal_pattern();
+  } else if (at(Kind::LeftParen, 1) || at(Kind::Dot, 1) || at(Kind::ColonColon, 1)) {
+    parse_variant_pattern(*pattern);
   } else if (at(Kind::LeftBrace, 1) || at(Kind::Less, 1)) {
     pattern->kind = ast::PatternKind::Struct;
     pattern->type = parse_type();

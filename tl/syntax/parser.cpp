@@ -199,6 +199,28 @@ ast::ExprPtr Parser::parse_whole_expression(Parser& outer) {
   return e;
 }
 
+// `let half = n // 2`: a comment that is only a number, after an assignment.
+static void warn_of_division(const SourceFiles& files, const TokenList& tokens, Diagnostics& diags) {
+  for (const Span& comment : tokens.comments) {
+    const std::string_view written = files.text(comment);
+    if (!written.starts_with("//")) continue;
+    const size_t begin = written.find_first_not_of(' ', 2);
+    const size_t end = written.find_last_not_of(" \r");
+    if (begin == std::string_view::npos || begin > 3) continue;
+    const std::string_view number = written.substr(begin, end + 1 - begin);
+    if (number.find_first_not_of("0123456789") != std::string_view::npos) continue;
+    const Span line = files.line_span(comment.file, comment.begin);
+    const std::string_view before = files.text(Span{comment.file, line.begin, comment.begin});
+    const size_t equals = before.find('=');
+    if (equals == std::string_view::npos || before.find("print") < equals) continue;
+    const size_t last = before.find_last_not_of(' ');
+    if (!before.empty() && before[last] == ')' && before.find('(', equals) != std::string_view::npos)
+      continue;
+    diags.report(DiagCode::CommentedDivision, comment, number)
+        .note("'/' of two ints cuts the fraction off; floor(a / b) rounds down");
+  }
+}
+
 std::unique_ptr<ast::Module> parse(const SourceFiles& files, FileId file, Diagnostics& diags,
                                    SyntaxMarks* marks) {
   Diagnostics mine;
@@ -212,6 +234,7 @@ std::unique_ptr<ast::Module> parse(const SourceFiles& files, FileId file, Diagno
   if (incomplete) parser.mute_errors_at_end();
   auto module = parser.parse_module();
   module->ends_early |= incomplete;
+  warn_of_division(files, tokens, mine);
   mine.sort();
   for (const Diagnostic& d : mine.all()) diags.add(d);
   return module;

@@ -106,11 +106,24 @@ class Parser {
   Diagnostic& error(DiagCode code, Span where, const Args&... args) {
     if (panic_) return muted_ = Diagnostic{};
     panic_ = true;
+    last_error_ = nullptr;
     const bool at_end = at(Kind::End) && where.begin >= peek().begin;
     if (at_end) ends_early_ = true;
     if (at_end && end_muted_) return muted_ = Diagnostic{};
-    return diags_.report(code, where, args...);
+    Diagnostic& reported = diags_.report(code, where, args...);
+    last_error_ = &reported;
+    return reported;
   }
+  // What a statement looks like whose own words are wrong.
+  void show_example(std::string_view text) {
+    if (last_error_ != nullptr) last_error_->note("for example: {}", text);
+    last_error_ = nullptr;
+  }
+  // Reports a word of another language, which is read as what it means.
+  void other_language(const Token& word, std::string_view here);
+  bool explain_increment();
+  ast::StmtPtr parse_other_language();
+  u32 indent_of(const Token& token) const;
   // For problems after which parsing goes on as if nothing had happened.
   template <typename... Args>
   Diagnostic& complain(DiagCode code, Span where, const Args&... args) {
@@ -155,6 +168,7 @@ class Parser {
   // -- Expressions (parse_expression.cpp)
   ast::ExprPtr parse_expression();
   ast::ExprPtr parse_condition();  // before a '{': no struct literals
+  ast::ExprPtr parse_test();       // of an `if` or `while`
   ast::ExprPtr parse_binary(int min_level);
   ast::ExprPtr parse_operators(ast::ExprPtr lhs, size_t first, int min_level);
   ast::ExprPtr parse_unary();
@@ -192,8 +206,10 @@ class Parser {
   ast::ExprPtr parse_block_expr();
   ast::ExprPtr parse_if();
   ast::ExprPtr parse_match();
+  ast::ExprPtr parse_try();
   ast::MatchArm parse_match_arm();
   ast::ExprPtr parse_closure();
+  ast::ExprPtr pipe(ast::ExprPtr value, ast::ExprPtr into, size_t first);
   ast::ExprPtr parse_struct_literal(ast::TypePtr type, size_t first);
   bool struct_literal_follows(size_t ahead) const;
   size_t generic_args_length(size_t ahead) const;
@@ -217,6 +233,9 @@ class Parser {
   ast::PatternPtr parse_pattern();
   ast::PatternPtr parse_plain_pattern();
   ast::PatternPtr parse_literal_pattern();
+  ast::PatternPtr parse_range_pattern(ast::PatternPtr begin, size_t first);
+  ast::PatternPtr parse_list_pattern();
+  void parse_variant_pattern(ast::Pattern& pattern);
   ast::PatternPtr parse_name_pattern();
   std::vector<ast::Param> parse_params();
   ast::Param parse_param();
@@ -228,6 +247,7 @@ class Parser {
   ast::StmtPtr parse_expression_statement();
   ast::StmtPtr parse_assign(ast::ExprPtr target, size_t first);
   ast::StmtPtr parse_let();
+  ast::StmtPtr parse_defer();
   ast::StmtPtr parse_while();
   ast::StmtPtr parse_for();
   ast::StmtPtr parse_return();
@@ -242,6 +262,9 @@ class Parser {
 
   // -- Declarations (parse_declaration.cpp)
   ast::StmtPtr parse_import();
+  ast::StmtPtr parse_from();
+  ast::StmtPtr parse_enum();
+  ast::StructField parse_field(bool needs_name);
   ast::StmtPtr parse_python_import();
   std::unique_ptr<ast::Fn> parse_fn();
   ast::StmtPtr parse_struct();
@@ -282,9 +305,11 @@ class Parser {
   size_t at_ = 0;
   u32 expr_count_ = 0;
   int depth_ = 0, height_ = 0;
-  int bracket_depth_ = 0;  // of ( and [ since the innermost block: newlines end nothing inside
-  bool panic_ = false;     // an error was reported and its statement is being abandoned
-  bool aborted_ = false;   // too deep: the rest of the file is not read
+  int bracket_depth_ = 0;             // of ( and [ since the innermost block: newlines end nothing inside
+  bool panic_ = false;                // an error was reported and its statement is being abandoned
+  Diagnostic* last_error_ = nullptr;  // of the statement that is being abandoned
+  size_t suspect_ = 0;                // a '{' whose '}' stands further left than its line, or 0
+  bool aborted_ = false;              // too deep: the rest of the file is not read
   bool ends_early_ = false;
   bool end_muted_ = false;
   bool no_struct_literal_ = false;  // before the '{' of an if, while, for or match

@@ -1,5 +1,6 @@
 #include "tl/tensor/graph.h"
 
+#include <algorithm>
 #include <cmath>
 #include <utility>
 
@@ -75,6 +76,10 @@ i64 KeptConversions::total_bytes() {
 
 Node::~Node() {
   if (recorder != nullptr) recorder->remove(*this);
+  if (watched != nullptr) {
+    const std::lock_guard lock(watched->mutex);
+    watched->nodes.erase(this);
+  }
   if (keeper != nullptr) {
     const std::lock_guard lock(keeper->mutex);
     if (previous != nullptr) previous->next = next;
@@ -141,8 +146,45 @@ Tensor Recorder::add(const OpDef& op, TensorType type, std::span<const Tensor> i
   (tail_ != nullptr ? tail_->next : head_) = &node;
   tail_ = &node;
   ++pending_;
+  if (watched_ != nullptr) watch(result);
   if (observer_ != nullptr && op.infer_outputs == nullptr) observer_->recorded(node);
   return result;
+}
+
+void Recorder::watch(const Tensor& made) {
+  if (watched_ == nullptr || made->watched != nullptr) return;
+  const std::lock_guard lock(watched_->mutex);
+  made->watched = watched_;
+  watched_->nodes.emplace(made.node(), ++watched_->made);
+}
+
+WatchNodes::WatchNodes(Recorder& recorder)
+    : recorder_(recorder),
+      watched_(std::make_shared<WatchedNodes>()),
+      outer_(std::exchange(recorder.watched_, watched_)) {}
+
+WatchNodes::~WatchNodes() {
+  recorder_.watched_ = outer_;
+}
+
+std::vector<Tensor> WatchNodes::living() const {
+  std::vector<std::pair<u64, Tensor>> found;
+  {
+    const std::lock_guard lock(watched_->mutex);
+    for (const auto& [node, at] : watched_->nodes) {
+      // One whose last reference is just going, on another thread, waits for the lock with none.
+      u32 references = node->references.load();
+      while (references > 0 && !node->references.compare_exchange_weak(references, references + 1)) {
+      }
+      if (references == 0) continue;
+      found.emplace_back(at, Tensor(node));
+      node->references.fetch_sub(1);
+    }
+  }
+  std::sort(found.begin(), found.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
+  std::vector<Tensor> out;
+  for (auto& [at, tensor] : found) out.push_back(std::move(tensor));
+  return out;
 }
 
 static Result<OutputTypes> infer_from(const OpDef& op, std::span<const Tensor> inputs, const Attrs& attrs) {

@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <unordered_map>
 #include <vector>
 
 #include "tl/base/failure.h"
@@ -19,6 +20,7 @@ class Outcome;  // tl/device/outcome.h
 class Recorder;
 struct KeptInputs;
 struct Node;
+struct WatchedNodes;
 
 // A tensor value: immutable, any number of readers, cheap to copy.
 class Tensor {
@@ -116,6 +118,7 @@ struct Node {
   i64 scalar_int = 0;
   FailurePtr failure;
   std::shared_ptr<KeptInputs> keeper;         // of the scope it was recorded in (KeepInputs); null: none
+  std::shared_ptr<WatchedNodes> watched;      // of the innermost WatchNodes it was made in; null: none
   Recorder* recorder = nullptr;               // while pending
   Node *previous = nullptr, *next = nullptr;  // of the recorder's list, later of the keeper's
 
@@ -125,6 +128,13 @@ struct Node {
   void drop_inputs();
 
   ~Node();
+};
+
+// The living nodes of one WatchNodes scope, in the order they were made. Nodes may die on any thread.
+struct WatchedNodes {
+  std::mutex mutex;
+  u64 made = 0;
+  std::unordered_map<Node*, u64> nodes;
 };
 
 // The evaluated nodes of one KeepInputs scope. Nodes may die on any thread.
@@ -166,6 +176,8 @@ class Recorder {
   void remove(Node& node);  // it has been submitted or has failed
 
   bool keeps_inputs() const { return keeper_ != nullptr; }  // inside a KeepInputs scope
+  // Inside a WatchNodes scope, what a replay has made is as what is recorded.
+  void watch(const Tensor& made);
 
   // Gives who was there before.
   RecordObserver* set_observer(RecordObserver* observer) { return std::exchange(observer_, observer); }
@@ -189,12 +201,14 @@ class Recorder {
 
  private:
   friend class KeepInputs;
+  friend class WatchNodes;
   Tensor add(const OpDef& op, TensorType type, std::span<const Tensor> inputs, Attrs attrs, Span origin);
 
   Node *head_ = nullptr, *tail_ = nullptr;
   i64 pending_ = 0;
   u64 sequence_ = 0;
   std::shared_ptr<KeptInputs> keeper_;
+  std::shared_ptr<WatchedNodes> watched_;
   RecordObserver* observer_ = nullptr;
   Generator generator_;
 };
@@ -213,6 +227,22 @@ class KeepInputs {
  private:
   Recorder& recorder_;
   bool is_outermost_;
+};
+
+// While one lives, it knows what its recorder records and what is replayed, without holding any of it: who
+// has to know whether all of that succeeded asks for what is still held by somebody. Scopes in each other end
+// in turn, and each knows what was made while it was the innermost.
+class WatchNodes {
+ public:
+  explicit WatchNodes(Recorder& recorder);
+  ~WatchNodes();
+  WatchNodes(const WatchNodes&) = delete;
+  // What somebody holds now, oldest first.
+  std::vector<Tensor> living() const;
+
+ private:
+  Recorder& recorder_;
+  std::shared_ptr<WatchedNodes> watched_, outer_;
 };
 
 // The pick of one output of an op with several. Its attribute: which.

@@ -118,7 +118,7 @@ class Writer {
         text_ += "nothing";
         break;
       case Tag::Unit:
-        text_ += "void";
+        text_ += "none";
         break;
       case Tag::Int:
         fmt::format_to(std::back_inserter(text_), "{}", value.as_int());
@@ -222,7 +222,21 @@ class Writer {
     text_ += tuple.items.size() == 1 ? ",)" : ")";
     return {};
   }
+  Result<void> write_variant(const Struct& object, int depth) {
+    text_ += object.type.name;
+    if (object.fields.empty()) return {};
+    if (is_open(object)) {
+      text_ += "(...)";
+      return {};
+    }
+    const Open open(*this, object);
+    text_ += "(";
+    TL_TRY_DO(write_items(object.fields, depth));
+    text_ += ")";
+    return {};
+  }
   Result<void> write_struct(const Struct& object, int depth) {
+    if (!object.type.variant_of.empty()) return write_variant(object, depth);
     if (is_open(object)) {
       text_ += fmt::format("{} {{ ... }}", object.type.name);
       return {};

@@ -103,7 +103,8 @@ static std::string object_type_name(const Value& value) {
     case ObjectKind::Tensor:
       return to_string(value.as<TensorValue>().tensor.type());
     case ObjectKind::Struct:
-      return value.as<Struct>().type.name;
+      return value.as<Struct>().type.variant_of.empty() ? value.as<Struct>().type.name
+                                                        : value.as<Struct>().type.variant_of;
     case ObjectKind::Function:
     case ObjectKind::Builtin:
       return "function";
@@ -140,7 +141,7 @@ std::string type_name(const Value& value) {
     case Tag::Empty:
       return "nothing";
     case Tag::Unit:
-      return "void";
+      return "none";
     case Tag::Int:
       return "int";
     case Tag::Float:

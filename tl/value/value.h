@@ -226,6 +226,7 @@ struct TensorValue : ObjectOf<ObjectKind::Tensor> {
 struct StructType {
   std::string name;
   std::vector<std::string> fields;
+  std::string variant_of = {};             // the enum that it is a variant of; empty: it is a struct
   int find(std::string_view field) const;  // -1: none
 };
 struct Struct : ObjectOf<ObjectKind::Struct, Container> {

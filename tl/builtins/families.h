@@ -12,6 +12,7 @@ std::span<const Builtin> io_natives();
 std::span<const Builtin> list_natives();
 std::span<const Builtin> model_natives();
 std::span<const Builtin> random_natives();
+std::span<const Builtin> raw_natives();
 std::span<const Builtin> repeat_natives();
 std::span<const Builtin> runtime_natives();
 std::span<const Builtin> scalar_natives();

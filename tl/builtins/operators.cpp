@@ -188,7 +188,7 @@ Result<Value> sequence_operator(CallContext& ctx, Operator op, const Value& a, c
     }
     return Value(op == Operator::NotEqual);
   }
-  if (op == Operator::Add && is_sequence(a) && is_sequence(b) && !(holds_numbers(a) && holds_numbers(b))) {
+  if (op == Operator::Add && is_sequence(a) && is_sequence(b)) {
     TL_TRY(std::vector<Value> items, to_items(ctx, a));
     TL_TRY(const std::vector<Value> more, to_items(ctx, b));
     items.insert(items.end(), more.begin(), more.end());
@@ -200,7 +200,7 @@ Result<Value> sequence_operator(CallContext& ctx, Operator op, const Value& a, c
     TL_TRY(const std::vector<Value> y, to_items(ctx, b));
     if (x.size() != y.size()) {
       return fail(Code::BadProgram,
-                  "'{}' goes number by number, and the lists have {} and {} (concat joins lists)",
+                  "'{}' goes number by number, and the lists have {} and {}",
                   spelling(op), x.size(), y.size());
     }
   }

@@ -88,6 +88,8 @@ enum class Op : u8 {
   IsTuple,        // a = b is a tuple of c
   IsStruct,       // a = b is of structs[c]
   NoMatch,        // fails: no arm matches a
+  RunDrops,       // calls `drop` of the structs that were let go; only in programs that have one
+  NotYet,         // fails: names[b] cannot run yet
 };
 
 // The operand registers that are temporaries of this instruction: emptied by it where they hold objects, so
@@ -237,6 +239,8 @@ struct Program {
   std::vector<NamedProto> tests, benches;
   std::vector<NamedProto> functions;  // of the file itself, for callers from outside
   bool asks_for_interrupts = false;   // calls interrupted(): the first Ctrl-C is its business
+  bool has_drops = false;             // a struct has a `drop`
+  bool does_nothing = false;          // neither top-level statements nor main
 };
 
 }  // namespace tl::interp

@@ -17,6 +17,13 @@ void Compiler::call(const ast::Call& e, u16 dst) {
   if (is_self(name->text) || find(name->text).kind != Place::Kind::None) return call_value(e, dst);
   if (const Symbol* symbol = find_symbol(name->text)) {
     if (symbol->kind == Symbol::Kind::Function) return call_function(symbol->index, e, dst);
+    if (symbol->kind == Symbol::Kind::Relation) return fact(e, *symbol, dst);
+    if (symbol->kind != Symbol::Kind::Struct) {
+      const bool is_entity = symbol->kind == Symbol::Kind::Entity;
+      diags_.report(DiagCode::NotCallable, name->span,
+                    fmt::format("the {} {}", is_entity ? "entity set" : "embedding", name->text));
+      return;
+    }
     diags_.report(DiagCode::NotCallable, name->span, fmt::format("the struct {}", name->text))
         .note("a struct is made by '{} {{ field: value }}'", name->text);
     return;
@@ -29,7 +36,15 @@ void Compiler::call(const ast::Call& e, u16 dst) {
     emit(Op::Cast, e.span, dst, value, cast_index(spec), is_temporary(value) ? kTakesB : 0);
     return;
   }
-  unknown_name(name->text, name->span);
+  if (name->text == "backward" || name->text == "set_lr") {
+    if (e.args.size() != 1)
+      diags_.report(DiagCode::BadArguments, e.span, name->text,
+                    fmt::format("takes one argument, found {}", e.args.size()));
+    fails_yet(name->text, e.span);
+    emit(Op::LoadUnit, e.span, dst);
+  } else {
+    unknown_name(name->text, name->span);
+  }
   for (const ast::Arg& arg : e.args) {  // for the diagnostics inside of them
     const u16 mark = fn_->next_register;
     temporary(*arg.value);
@@ -113,6 +128,7 @@ void Compiler::call_function(int proto, const ast::Call& e, u16 dst) {
   fn_->proto->calls.push_back(
       {.function = proto, .name = fn->name.text, .count = static_cast<u16>(order->size())});
   emit(Op::CallFn, e.span, dst, fn_->proto->calls.size() - 1, first);
+  run_drops(e.span);
 }
 
 void Compiler::call_builtin(const Builtin& builtin, const std::vector<ast::Arg>& args, Span span, u16 dst,
@@ -165,6 +181,7 @@ void Compiler::call_value(const ast::Call& e, u16 dst) {
   for (const ast::Arg& arg : e.args) temporary(*arg.value);
   fn_->proto->calls.push_back({.count = static_cast<u16>(e.args.size()), .names = names_of(e.args)});
   emit(Op::CallValue, e.span, dst, fn_->proto->calls.size() - 1, callee);
+  run_drops(e.span);
 }
 
 // x.f(a): a method of x's struct, else the function or builtin f of (x, a). The kind of x is known only at
@@ -182,6 +199,11 @@ void Compiler::method_call(const ast::MethodCall& e, u16 dst) {
   const bool is_method = std::any_of(program_.structs.begin(), program_.structs.end(), [&](const auto& s) {
     return s->methods.count(site.name) > 0 || s->find(site.name) >= 0;
   });
+  const auto* module = ast::get_if<ast::Name>(e.receiver);
+  const bool is_python = module != nullptr && module->text == "python" && site.name == "call";
+  if (is_python || (!is_method && site.name == "backward")) {
+    return fails_yet(is_python ? "python.call" : "backward", e.span);
+  }
   if (site.builtin == nullptr && site.function < 0 && !is_method) {
     unknown_name(site.name, e.name.span);
     return;
@@ -207,6 +229,7 @@ void Compiler::method_call(const ast::MethodCall& e, u16 dst) {
   for (size_t i = site.count; i < site.builtin_order.size(); ++i) new_register(e.span);
   fn_->proto->calls.push_back(std::move(site));
   emit(Op::CallMethod, e.span, dst, fn_->proto->calls.size() - 1, first);
+  run_drops(e.span);
 }
 
 }  // namespace tl::interp

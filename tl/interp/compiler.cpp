@@ -96,6 +96,7 @@ void Compiler::close_scope(const Scope& scope, Span span, bool clears) {
   --fn_->depth;
   if (clears && fn_->locals.size() > scope.locals && fn_->next_register > scope.registers) {
     emit(Op::Clear, span, scope.registers, static_cast<u16>(fn_->next_register - scope.registers));
+    run_drops(span);
   }
   for (; fn_->locals.size() > scope.locals; fn_->locals.pop_back()) {
     const Local& local = fn_->locals.back();
@@ -103,6 +104,10 @@ void Compiler::close_scope(const Scope& scope, Span span, bool clears) {
     --fn_->is_local[local.reg];
   }
   fn_->next_register = scope.registers;
+}
+
+void Compiler::run_drops(Span span) {
+  if (program_.has_drops) emit(Op::RunDrops, span);
 }
 
 // ---- Names ------------------------------------------------------------------------------------------------
@@ -376,12 +381,15 @@ void Compiler::declare_module(size_t index) {
       }
       program_.structs.push_back(std::move(info));
       declare(index, type->name, Symbol::Kind::Struct, static_cast<int>(program_.structs.size() - 1));
+    } else if (const auto* impl = ast::get_if<ast::Impl>(s)) {
+      program_.has_drops = program_.has_drops || impl->trait.text == "Drop";
+    } else {
+      declare_logic(index, *s);
     }
   }
 }
 
 void Compiler::compile_impl(const ast::Impl& impl) {
-  if (impl.trait) return not_yet(impl.trait.span, fmt::format("impl {} for a struct", impl.trait.text));
   const Symbol* symbol = impl.type != nullptr ? find_symbol(impl.type->name.text) : nullptr;
   if (symbol == nullptr || symbol->kind != Symbol::Kind::Struct) {
     diags_.report(DiagCode::UnknownType, impl.type != nullptr ? impl.type->span : impl.span,
@@ -397,45 +405,27 @@ void Compiler::compile_impl(const ast::Impl& impl) {
       diags_.report(DiagCode::DuplicateName, method->name.span, method->name.text);
     }
   }
+  if (impl.trait.text != "Drop") return;
+  info.has_drop = true;
+  const auto& methods = impl.methods;
+  const bool fits = methods.size() == 1 && methods[0]->name.text == "drop" &&
+                    methods[0]->params.size() == 1 && methods[0]->params[0].name.text == "self";
+  if (!fits) diags_.report(DiagCode::BadDrop, impl.trait.span, info.name);
 }
-
-namespace {
-
-void collect_names(const ast::Stmt& s, std::set<std::string, std::less<>>& out) {
-  const auto inside = [&](const ast::Block& body) {
-    // A closure around the block makes every name in it one that is mentioned inside.
-    collect_captured_all(body, out);
-  };
-  const auto function = [&](const ast::Fn& fn) {
-    for (const ast::Param& p : fn.params) {
-      if (p.default_value != nullptr) collect_captured_all(*p.default_value, out);
-    }
-    inside(fn.body);
-  };
-  if (const auto* fn = ast::get_if<ast::Fn>(&s)) function(*fn);
-  if (const auto* main = ast::get_if<ast::Main>(&s)) inside(main->body);
-  if (const auto* test = ast::get_if<ast::Test>(&s)) inside(test->body);
-  if (const auto* bench = ast::get_if<ast::Bench>(&s)) inside(bench->body);
-  if (const auto* impl = ast::get_if<ast::Impl>(&s)) {
-    for (const auto& method : impl->methods) function(*method);
-  }
-}
-
-}  // namespace
 
 void Compiler::compile_module(size_t index) {
   module_ = index;
   const ast::Module& tree = *graph_.modules[index].tree;
   const bool is_root = index + 1 == graph_.modules.size();
   shared_names_.clear();
-  for (const auto& s : tree.statements) collect_names(*s, shared_names_);
+  for (const auto& s : tree.statements) collect_declaration(*s, shared_names_);
 
   FunctionState state;
   const int initialiser =
       new_proto("top level", tree.statements.empty() ? Span{tree.file, 0, 0} : tree.statements[0]->span);
   state.proto = program_.protos[static_cast<size_t>(initialiser)].get();
   state.is_module = true;
-  state.keeps_locals = is_root;
+  state.keeps_locals = is_root && !program_.has_drops;  // else what is let go at the end is
   for (const auto& s : tree.statements) {
     if (const auto* value = ast::get_if<ast::ExprStmt>(s))
       collect_captured(*value->value, state.captured_names);
@@ -465,6 +455,7 @@ void Compiler::compile_module(size_t index) {
   emit(Op::Return, state.proto->span, out);
   fn_ = nullptr;
   program_.initialisers.push_back(initialiser);
+  if (is_root) program_.does_nothing = state.proto->code.size() <= 2;
 
   // After the top level: functions see every variable declared there.
   for (const auto& s : tree.statements) {
@@ -483,6 +474,7 @@ void Compiler::compile_module(size_t index) {
       continue;  // main, tests and benches of an imported file are its own
     } else if (const auto* main = ast::get_if<ast::Main>(s)) {
       if (program_.main >= 0) diags_.report(DiagCode::DuplicateName, main->span, "main");
+      program_.does_nothing = false;
       program_.main = block_proto("main", main->span, main->body);
     } else if (const auto* test = ast::get_if<ast::Test>(s)) {
       program_.tests.push_back(
@@ -497,6 +489,7 @@ void Compiler::compile_module(size_t index) {
 Program Compiler::compile() {
   symbols_.resize(graph_.modules.size());
   for (size_t i = 0; i < graph_.modules.size(); ++i) declare_module(i);
+  for (size_t i = 0; i < graph_.modules.size(); ++i) declare_heads(i);
   for (size_t i = 0; i < graph_.modules.size(); ++i) compile_module(i);
   return std::move(program_);
 }

@@ -17,9 +17,9 @@ inline constexpr u16 kNoRegister = 0xffff;
 inline constexpr u16 kMaxRegisters = 0xfff0;
 
 struct Symbol {
-  enum class Kind : u8 { Global, Function, Struct };
+  enum class Kind : u8 { Global, Function, Struct, Relation, Entity, Embedding };
   Kind kind;
-  int index;  // Program::globals, protos or structs
+  int index;  // Program::globals, protos or structs; Compiler::relations_ or entities_
   Span span;
 };
 
@@ -132,7 +132,6 @@ class Compiler {
   void short_circuit(const ast::Binary& e, u16 dst);
   void name(const ast::Name& e, u16 dst);
   void path_value(const ast::Path& e, u16 dst);
-  void string(const ast::String& e, u16 dst);
   void range(const ast::Range& e, u16 dst);
   void index(const ast::Index& e, u16 dst);
   size_t index_spec(const std::vector<ast::IndexItem>& items);
@@ -144,6 +143,11 @@ class Compiler {
   void make_closure(ClosureSpec spec, u16 dst, Span span);
   void struct_literal(const ast::StructLiteral& e, u16 dst);
   void cast(const ast::Cast& e, u16 dst);
+
+  // compile_string.cpp
+  void string(const ast::String& e, u16 dst);
+  bool is_text(const ast::StringPart& part);
+  bool is_known(std::string_view name);
 
   // compile_call.cpp
   void call(const ast::Call& e, u16 dst);
@@ -159,6 +163,27 @@ class Compiler {
                                           Span span);
   void note_interrupts(const Builtin& builtin);
 
+  // compile_logic.cpp: relations, entities and learning, whose names and forms are checked here; what
+  // needs an engine that is not there yet fails when it runs.
+  void declare_logic(size_t module, const ast::Stmt& s);
+  void declare_heads(size_t module);
+  void check_rule(const ast::Rule& s);
+  void check_formula(const ast::Formula& formula);
+  void check_literal(const ast::Expr& literal);
+  void check_atom(const ast::Expr& atom);
+  void check_arity(const ast::Call& atom, const Symbol& relation);
+  void check_embedding(const ast::Embedding& s);
+  void fact(const ast::Call& e, const Symbol& relation, u16 dst);
+  void query(const ast::Query& e);
+  void infer(const ast::Infer& s);
+  void with(const ast::With& s);
+  void learn(const ast::Learn& s);
+  void check_named_call(const ast::Setting& setting, std::span<const std::string_view> known);
+  void names_set(const ast::List& e, u16 dst);
+  bool logic_name(const ast::Name& e, u16 dst);
+  const Symbol* find_relation(std::string_view name) const;
+  void fails_yet(std::string_view what, Span span);  // at run time
+
   // Names, registers and code
   Place find(std::string_view name);
   bool is_self(std::string_view name) const;
@@ -173,6 +198,7 @@ class Compiler {
   };
   Scope open_scope();
   void close_scope(const Scope& scope, Span span, bool clears = true);
+  void run_drops(Span span);  // what was let go until here
   bool is_temporary(u16 reg) const;
 
   // The one place where instructions are written: what does not fit its field makes the function too large.
@@ -197,6 +223,9 @@ class Compiler {
   std::vector<std::map<std::string, Symbol, std::less<>>> symbols_;  // by module
   std::map<const ast::Fn*, int> function_protos_;
   std::map<int, const ast::Fn*> function_trees_;
+  std::vector<const ast::Relation*> relations_;  // null: known by a rule's head
+  std::vector<int> arities_;                     // of relations_
+  std::vector<const ast::Entity*> entities_;
   std::set<std::string, std::less<>> shared_names_;  // mentioned in functions: must be globals
   size_t module_ = 0;
   FunctionState* fn_ = nullptr;
@@ -207,6 +236,13 @@ class Compiler {
 void collect_captured(const ast::Block& body, std::set<std::string, std::less<>>& out);
 void collect_captured(const ast::Expr& value, std::set<std::string, std::less<>>& out);
 void collect_captured_in(const ast::Stmt& s, std::set<std::string, std::less<>>& out);
+// All names mentioned in `value`, and those among them that are parameters of closures inside.
+void collect_names(const ast::Expr& value, std::set<std::string, std::less<>>& out,
+                   std::set<std::string, std::less<>>& parameters);
+// Those mentioned inside of a function, main, test or bench block.
+void collect_declaration(const ast::Stmt& s, std::set<std::string, std::less<>>& out);
+// All names mentioned in a file.
+void collect_module_names(const ast::Module& module, std::set<std::string, std::less<>>& out);
 // All names mentioned in `body`.
 void collect_captured_all(const ast::Block& body, std::set<std::string, std::less<>>& out);
 void collect_captured_all(const ast::Expr& value, std::set<std::string, std::less<>>& out);

@@ -18,6 +18,8 @@ class Instance {
   // Calls a function of the file. A call that fails ends with all its tasks; a call that was interrupted has
   // drawn nothing from the program's generator. What it changed in objects before stays changed.
   Result<Value> call(std::string_view function, std::span<const Value> args = {});
+  // A test or bench of the program.
+  Result<void> run_block(const NamedProto& block);
   // Of the call that failed last, innermost first.
   const std::vector<TraceEntry>& trace() const { return trace_; }
 

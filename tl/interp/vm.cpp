@@ -46,6 +46,7 @@ Vm::Vm(const Program& program, lang::Host& host, TaskPool& tasks, TaskRecord* se
       constants_(program.protos.size()) {
   static_assert(static_cast<int>(lang::Tag::Empty) == 0);
   frames_.reserve(64);
+  drops_before_ = std::exchange(lang::DropQueue::current, program.has_drops ? &drops_ : nullptr);
   ctx_.call = [this](const Value& function, std::span<const Value> args) {
     return call_back(function, args);
   };
@@ -69,6 +70,7 @@ Vm::Vm(const Program& program, lang::Host& host, TaskPool& tasks, TaskRecord* se
 
 Vm::~Vm() {
   host_.executor.set_cancel_check({});
+  lang::DropQueue::current = drops_before_;
   abandon(0);
   unwind(0);
   globals_.clear();
@@ -87,7 +89,7 @@ bool Vm::fail_with(Error error) {
 void Vm::unwind(size_t depth) {
   while (frames_.size() > depth) {
     const Frame& frame = frames_.back();
-    for (Value* v = frame.base; v != frame.base + frame.proto->registers; ++v) v->clear();
+    for (Value* v = frame.base + frame.proto->registers; v != frame.base;) (--v)->clear();  // the last first
     frames_.pop_back();
   }
 }
@@ -292,7 +294,7 @@ enter_frame:
         base[i.a] = std::move(base[i.b]);
         break;
       case Op::Clear:
-        for (u16 k = 0; k < i.b; ++k) base[i.a + k].clear();
+        for (u16 k = i.b; k > 0; --k) base[i.a + k - 1].clear();  // the last first
         break;
       case Op::GetGlobal: {
         const Value& global = globals_[static_cast<size_t>(i.wide())];
@@ -529,6 +531,12 @@ enter_frame:
       case Op::IsStruct:
       case Op::NoMatch:
         TL_SLOW(match_value(i, base));
+        break;
+      case Op::RunDrops:
+        if (!drops_.values.empty()) TL_SLOW(run_drops());
+        break;
+      case Op::NotYet:
+        TL_SLOW(fail_with(fail(Code::BadProgram, "not implemented yet: {}", proto->names[i.b])));
         break;
     }
   }

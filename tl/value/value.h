@@ -210,6 +210,7 @@ struct TensorValue : ObjectOf<ObjectKind::Tensor> {
 struct StructType {
   std::string name;
   std::vector<std::string> fields;
+  bool has_drop = false;                   // what goes is handed to DropQueue::current first
   int find(std::string_view field) const;  // -1: none
 };
 struct Struct : ObjectOf<ObjectKind::Struct, Container> {
@@ -217,6 +218,13 @@ struct Struct : ObjectOf<ObjectKind::Struct, Container> {
   std::span<Value> items_inside() override { return fields; }
   const StructType& type;
   std::vector<Value> fields;
+  bool is_dropped = false;  // or never to be
+};
+// Structs with a `drop` that nobody refers to any more, in the order in which they were let go: the
+// interpreter of this thread calls it, then they go.
+struct DropQueue {
+  std::vector<Value> values;
+  static thread_local constinit DropQueue* current;  // null: they just go
 };
 // A variable that a closure shares with the function around it.
 struct Cell : ObjectOf<ObjectKind::Cell, Container> {

@@ -4,7 +4,7 @@ import argparse
 import json
 import os
 import pathlib
-import re
+import struct
 import subprocess
 import sys
 import tempfile
@@ -156,6 +156,34 @@ class Blocks(unittest.TestCase):
         tokenizer.symlink_to(ROOT / "tests/data/small-tokenizer.json")
         code, out, err = run("run", script, env=home)
         self.assertEqual((code, out, err), (0, "[300, 32]\n[1, 296, 301]\n", ""))
+
+    def test_tensors_in_files_of_the_first_implementation(self):
+        path = self.folder / "t.bin"
+        good = self.write("s.tl", f"""save(f16::ones([2, 3]) * 0.5, "{path}")
+print(load("{path}"))
+save(zeros([0, 4]), "{path}")
+print(shape(load("{path}")))
+save(2.5, "{path}")
+print(item(load("{path}")))
+save([1.5, -2.0], "{path}")
+print(load("{path}"))
+""")
+        self.assertEqual(run(good), (0, "[[0.5000 0.5000 0.5000]\n [0.5000 0.5000 0.5000]] shape=[2, 3] float16\n"
+                                        "[0, 4]\n2.5\n[ 1.5000 -2.0000] shape=[2] float32\n", ""))
+        self.assertEqual(path.read_bytes(), struct.pack("<IIIff", 1, 2, 4, 1.5, -2.0))
+        load = self.write("l.tl", f'print(load("{path}"))')
+        for bad, why in ((b"", "empty"), (struct.pack("<II", 99, 1), "rank 99"), (struct.pack("<II", 2, 1), "within the dims"),
+                         (struct.pack("<III", 1, 2, 3), "elements of 3 bytes"),
+                         (struct.pack("<IIIf", 1, 2, 4, 1), "4 bytes of elements, want 2 of 4"),
+                         (struct.pack("<IIIfff", 1, 2, 4, 1, 2, 3), "12 bytes of elements, want 2 of 4"),
+                         (struct.pack("<IIIII", 3, 2**32 - 1, 2**32 - 1, 2**32 - 1, 4), "too large")):
+            path.write_bytes(bad)
+            code, _, err = run(load)
+            self.assertEqual(code, 3, err)
+            self.assertIn(why, err)
+        code, _, err = run(self.write("i.tl", f'save([1, 2], "{path}")'))
+        self.assertEqual(code, 1)
+        self.assertIn("want float16 or float32", err)
 
 
 if __name__ == "__main__":

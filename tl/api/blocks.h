@@ -17,8 +17,8 @@ struct BlockReport {
 
 struct BlockOptions {
   enum class Kind : u8 { Tests, Benches } kind = Kind::Tests;
-  std::string filter;             // runs those whose names have this text
-  double seconds = 0;             // a bench runs again until this time is over; 0: once
+  std::string filter;                              // runs those whose names have this text
+  double seconds = 0;                              // a bench runs again until this time is over; 0: once
   std::function<void(const BlockReport&)> report;  // after each block
 };
 

@@ -51,11 +51,11 @@ struct ProgramOutcome {
 ProgramOutcome run_file(const SessionOptions& options, const SessionHooks& hooks, const std::string& file,
                         std::vector<std::string> args, bool colour);
 
-// The same with `body` in the place of the run, for a file that could be compiled: it gives an exit code, or a
-// failure with the calls that led to it.
-using ProgramBody = std::function<Result<int>(const interp::Program& program, lang::Host& host,
-                                              const SourceFiles& files,
-                                              std::vector<interp::TraceEntry>& trace)>;
+// The same with `body` in the place of the run, for a file that could be compiled: it gives an exit code, or
+// a failure with the calls that led to it.
+using ProgramBody =
+    std::function<Result<int>(const interp::Program& program, lang::Host& host, const SourceFiles& files,
+                              std::vector<interp::TraceEntry>& trace)>;
 ProgramOutcome run_with(const SessionOptions& options, const SessionHooks& hooks, const std::string& file,
                         std::vector<std::string> args, bool colour, const ProgramBody& body);
 // "  in f (file:3:4)" for each call, the innermost ten.

@@ -83,9 +83,8 @@ Result<Value> tokenizer_field(const Tokenizer& tokenizer, std::string_view name)
 static Error missing(Error error, const std::string& path, std::string_view what) {
   std::error_code failed;
   if (error.code == Code::Io && !std::filesystem::exists(path, failed)) {
-    error.message =
-        fmt::format("no {} at {} (put one there; tl models fetch NAME gets a model, tl models lists them)", what,
-                    path);
+    error.message = fmt::format(
+        "no {} at {} (put one there; tl models fetch NAME gets a model, tl models lists them)", what, path);
   }
   return error;
 }
@@ -119,7 +118,8 @@ Result<Value> open_tokenizer(CallContext& ctx, const std::string& path) {
   if (path.ends_with(".json")) {
     auto text = read_whole_file(path);
     if (!text.ok()) return missing(std::move(text).error(), path, "tokenizer");
-    const auto config = read_whole_file((std::filesystem::path(path).parent_path() / "tokenizer_config.json").string());
+    const auto config =
+        read_whole_file((std::filesystem::path(path).parent_path() / "tokenizer_config.json").string());
     TL_TRY(spec, read_tokenizer_json(text.value(), config.ok() ? config.value() : ""));
   } else {
     auto file = GgufFile::open(path);
@@ -183,7 +183,8 @@ static Result<Tensor> find_or_load(CallContext& ctx, Model& model, ModelNode& no
   if (node.is_loaded.load(std::memory_order_acquire)) return node.loaded;
   const std::lock_guard lock(model.data->mutex);
   if (node.is_loaded.load(std::memory_order_relaxed)) return node.loaded;
-  TL_TRY(node.loaded, model.gguf() != nullptr ? load_gguf(ctx, model, node) : load_safetensors(ctx, model, node));
+  TL_TRY(node.loaded,
+         model.gguf() != nullptr ? load_gguf(ctx, model, node) : load_safetensors(ctx, model, node));
   node.is_loaded.store(true, std::memory_order_release);
   return node.loaded;
 }
@@ -233,7 +234,8 @@ Result<Value> model_tokenizer(const Value& value) {
 static i64 file_size(const Model& model) {
   if (model.gguf() != nullptr) return static_cast<i64>(model.gguf()->file_size());
   i64 bytes = 0;
-  for (const MappedFile& file : model.data->safetensors->files()) bytes += static_cast<i64>(file.bytes().size());
+  for (const MappedFile& file : model.data->safetensors->files())
+    bytes += static_cast<i64>(file.bytes().size());
   return bytes;
 }
 
@@ -248,7 +250,8 @@ Result<Value> model_field(CallContext& ctx, const Value& object, std::string_vie
     if (name == "path") return make_string(model.path());
     if (name == "file_size" || name == "bytes") return Value(file_size(model));
     if (name == "chat_template") {
-      const GgufValue* text = model.gguf() != nullptr ? model.gguf()->find("tokenizer.chat_template") : nullptr;
+      const GgufValue* text =
+          model.gguf() != nullptr ? model.gguf()->find("tokenizer.chat_template") : nullptr;
       return make_string(std::string(text != nullptr ? text->as_string().value_or("") : ""));
     }
   }

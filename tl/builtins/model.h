@@ -21,7 +21,7 @@ struct ModelNode {
   std::string path;
   std::map<std::string, std::unique_ptr<ModelNode>, std::less<>> children;
   bool is_tensor = false;  // the file has one of this whole name
-  Tensor loaded;  // once is_loaded; written under ModelData::mutex
+  Tensor loaded;           // once is_loaded; written under ModelData::mutex
   std::atomic<bool> is_loaded{false};
 };
 

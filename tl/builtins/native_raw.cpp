@@ -63,7 +63,8 @@ Result<Value> native_load(CallContext& ctx, std::span<Value> args) {
     shape.push_back(dim);
     if (__builtin_mul_overflow(count, static_cast<i64>(dim), &count)) return bad("its dims are too large");
   }
-  if (!next(element) || (element != 2 && element != 4)) return bad(fmt::format("elements of {} bytes", element));
+  if (!next(element) || (element != 2 && element != 4))
+    return bad(fmt::format("elements of {} bytes", element));
   i64 bytes = 0;
   const bool fits = !__builtin_mul_overflow(count, static_cast<i64>(element), &bytes) &&
                     static_cast<u64>(bytes) == text.size() - at;
@@ -80,10 +81,11 @@ Result<Value> native_learnable(CallContext&, std::span<Value> args) {
 const Builtin kRows[] = {
     {"learnable", "(x: tensor) -> tensor", "A tensor that learning may change.",
      "learnable([0.5, 1.0])  //~ [0.5000 1.0000] shape=[2] float32", Effect::Pure, native_learnable},
-    {"load", "(path: string) -> tensor", "The tensor in a file that save wrote.", "", Effect::Io, native_load},
+    {"load", "(path: string) -> tensor", "The tensor in a file that save wrote.", "", Effect::Io,
+     native_load},
     {"save", "(x: any, path: string) -> unit",
-     "Writes a float16 or float32 tensor in the first implementation's format (see save_npy).", "", Effect::Io,
-     native_save},
+     "Writes a float16 or float32 tensor in the first implementation's format (see save_npy).", "",
+     Effect::Io, native_save},
 };
 
 }  // namespace

@@ -199,9 +199,8 @@ Result<Value> sequence_operator(CallContext& ctx, Operator op, const Value& a, c
     TL_TRY(const std::vector<Value> x, to_items(ctx, a));
     TL_TRY(const std::vector<Value> y, to_items(ctx, b));
     if (x.size() != y.size()) {
-      return fail(Code::BadProgram,
-                  "'{}' goes number by number, and the lists have {} and {}",
-                  spelling(op), x.size(), y.size());
+      return fail(Code::BadProgram, "'{}' goes number by number, and the lists have {} and {}", spelling(op),
+                  x.size(), y.size());
     }
   }
   return tensor_operator(ctx, op, a, b);

@@ -157,8 +157,9 @@ struct TypeSpec {
 // Where arguments of a call go. Named ones are matched with parameters when compiling where the callee is
 // known, else (methods) when running.
 struct CallSite {
-  int function = -1;                 // Program::protos; CallFn, or the function a method may mean
-  const Builtin* builtin = nullptr;  // CallBuiltin, or the builtin a method may mean
+  // Program::protos; CallFn, or the function that a method may mean, or a variable that cannot be called
+  int function = -1;
+  const Builtin* builtin = nullptr;  // CallBuiltin, or the builtin that these may mean
   std::string name;                  // of the method
   u16 count = 0;  // registers from c on that hold arguments (CallMethod: with the receiver)
   std::vector<std::string>

@@ -92,10 +92,8 @@ class Collector {
         return match(ast::as<ast::Match>(e));
       case ast::ExprKind::Closure: {
         ++inside_;
-        for (const ast::Param& p : ast::as<ast::Closure>(e).params) {
-          if (parameters_ != nullptr) parameters_->insert(p.name.text);
-          expr(p.default_value);
-        }
+        if (parameters_ != nullptr) add_parameters(ast::as<ast::Closure>(e));
+        for (const ast::Param& p : ast::as<ast::Closure>(e).params) expr(p.default_value);
         expr(ast::as<ast::Closure>(e).body);
         --inside_;
         return;
@@ -111,6 +109,9 @@ class Collector {
   }
 
  private:
+  void add_parameters(const ast::Closure& closure) {
+    for (const ast::Param& p : closure.params) parameters_->insert(p.name.text);
+  }
   void exprs(const std::vector<ast::ExprPtr>& items) {
     for (const auto& item : items) expr(item);
   }

@@ -179,7 +179,13 @@ static std::vector<std::string> names_of(const std::vector<ast::Arg>& args) {
 void Compiler::call_value(const ast::Call& e, u16 dst) {
   const u16 callee = temporary(*e.callee);
   for (const ast::Arg& arg : e.args) temporary(*arg.value);
-  fn_->proto->calls.push_back({.count = static_cast<u16>(e.args.size()), .names = names_of(e.args)});
+  CallSite site{.count = static_cast<u16>(e.args.size()), .names = names_of(e.args)};
+  if (const auto* name = ast::get_if<ast::Name>(e.callee)) {
+    const Symbol* symbol = find_symbol(name->text);
+    if (symbol != nullptr && symbol->kind == Symbol::Kind::Function) site.function = symbol->index;
+    site.builtin = lang::find_builtin(name->text);
+  }
+  fn_->proto->calls.push_back(std::move(site));
   emit(Op::CallValue, e.span, dst, fn_->proto->calls.size() - 1, callee);
   run_drops(e.span);
 }

@@ -82,8 +82,8 @@ void Compiler::check_literal(const ast::Expr& e) {
   const auto* name = atom != nullptr ? ast::get_if<ast::Name>(atom->callee) : nullptr;
   if (name == nullptr) return;
   const Symbol* symbol = find_symbol(name->text);
-  const bool is_function = symbol != nullptr ? symbol->kind == Symbol::Kind::Function
-                                             : lang::find_builtin(name->text) != nullptr;
+  const bool is_function =
+      symbol != nullptr ? symbol->kind == Symbol::Kind::Function : lang::find_builtin(name->text) != nullptr;
   if (!is_function) check_atom(e);
 }
 
@@ -187,10 +187,10 @@ bool Compiler::logic_name(const ast::Name& e, u16 dst) {
 
 namespace {
 
-constexpr std::string_view kSettings[] = {"objective",  "optimizer",  "epochs",         "scheduler", "batch",
-                                          "batch_size", "clip",       "accumulate",     "precision", "seed",
-                                          "checkpoint", "resume",     "early_stopping", "log",       "plot",
-                                          "learnable",  "log_every",  "loss_scale",     "validation"};
+constexpr std::string_view kSettings[] = {"objective",  "optimizer", "epochs",         "scheduler", "batch",
+                                          "batch_size", "clip",      "accumulate",     "precision", "seed",
+                                          "checkpoint", "resume",    "early_stopping", "log",       "plot",
+                                          "learnable",  "log_every", "loss_scale",     "validation"};
 constexpr std::string_view kOptimizers[] = {"sgd", "adam", "adamw", "rmsprop", "adagrad", "lion"};
 constexpr std::string_view kSchedules[] = {"step", "exponential", "cosine", "warmup", "plateau"};
 

@@ -31,7 +31,8 @@ bool Compiler::is_text(const ast::StringPart& part) {
   if (name != nullptr && find(name->text).kind == Place::Kind::None && !is_self(name->text)) {
     const Symbol* symbol = find_symbol(name->text);
     if (symbol != nullptr && symbol->kind != Symbol::Kind::Entity) return true;
-    if (symbol == nullptr && (lang::find_builtin(name->text) != nullptr || find_dtype(name->text))) return true;
+    if (symbol == nullptr && (lang::find_builtin(name->text) != nullptr || find_dtype(name->text)))
+      return true;
   }
   std::set<std::string, std::less<>> names, parameters;
   collect_names(*part.value, names, parameters);
@@ -48,8 +49,7 @@ bool Compiler::is_text(const ast::StringPart& part) {
   }
   const std::string close(closest_name(*unknown, variables));
   if (!close.empty()) {
-    diags_.report(DiagCode::BracesAreText, part.span, part.text, *unknown)
-        .note("did you mean '{}'?", close);
+    diags_.report(DiagCode::BracesAreText, part.span, part.text, *unknown).note("did you mean '{}'?", close);
   }
   return true;
 }

@@ -148,8 +148,16 @@ bool Vm::call_value(const CallSite& site, Value* callee, u16 dst) {
     if (!arrange_named(proto, site.names, callee + 1, site.count, given)) return false;
     return enter(proto, callee + 1, given, dst, closure, std::move(*callee));
   }
-  if (const auto* builtin = callee->get_if<lang::BuiltinRef>()) {
-    CallSite direct{.builtin = &builtin->builtin, .count = site.count};
+  const auto* reference = callee->get_if<lang::BuiltinRef>();
+  if (reference == nullptr && site.function >= 0) {
+    const Proto& proto = *program_.protos[static_cast<size_t>(site.function)];
+    size_t given = 0;
+    return arrange_named(proto, site.names, callee + 1, site.count, given) &&
+           call_proto(proto, callee + 1, given, dst);
+  }
+  if (reference != nullptr || site.builtin != nullptr) {
+    CallSite direct{.builtin = reference != nullptr ? &reference->builtin : site.builtin,
+                    .count = site.count};
     std::vector<std::string_view> names(site.count);
     for (size_t i = 0; i < site.names.size(); ++i) names[i] = site.names[i];
     if (!take(lang::arrange_arguments(direct.builtin->parsed, names), direct.builtin_order)) return false;

@@ -23,7 +23,7 @@ test that_fails {
 }
 main { print("main") }
 test after_it { assert_eq(square(4), 16) }
-test of_tensors { print(ones([2]) @ ones([3])) }
+test of_tensors { print(ones([len("ab")]) @ ones([3])) }
 bench squares { for i in range(100) { square(i) } }
 bench products { let a = ones([32, 32]) @ ones([32, 32]) }
 """

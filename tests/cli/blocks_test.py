@@ -125,8 +125,28 @@ class Blocks(unittest.TestCase):
         code, out, err = run("run", self.write("t.tl", "test one { assert(true) }"))
         self.assertEqual((code, out), (0, ""))
         self.assertIn("tl test", err)
+        code, out, err = run("run", self.write("t.tl", "let n = 1\ntensor t: float32[2]\ntest one { assert(n == 1) }"))
+        self.assertEqual((code, out), (0, ""))
+        self.assertIn("tl test", err)
         code, out, err = run("run", self.file)
         self.assertEqual((code, out, err), (0, "top level\nmain\n", ""))
+
+    def test_what_a_failed_test_held_is_dropped_with_it(self):
+        code, out, _ = run("test", self.write("d.tl", """struct S { n: int }
+impl Drop for S { fn drop(self) { print("drop", self.n) } }
+test fails {
+    let s = S { n: 1 }
+    assert(false)
+}
+test passes { let s = S { n: 2 } }
+"""))
+        lines = [line for line in out.splitlines() if line.startswith(("drop", "test"))]
+        self.assertEqual((code, lines), (1, ["drop 1", "test fails ... ✗ FAILED", "drop 2", "test passes ... ✓ ok"]))
+
+    def test_old_spellings_of_the_command_line(self):
+        self.assertEqual(run("help")[0], 0)
+        for form in (["run", "--debug", self.file], ["run", "-d", self.file], ["run", self.file, "--debug"]):
+            self.assertEqual(run(*form)[:2], (0, "top level\nmain\n"))
 
     def test_imports_in_a_circle_show_it(self):
         self.write("a.tl", "import \"b.tl\"")

@@ -54,7 +54,7 @@ ProgramOutcome run_file(const SessionOptions& options, const SessionHooks& hooks
   size_t blocks = 0;
   const auto body = [&](const interp::Program& program, lang::Host& host, const SourceFiles&,
                         std::vector<interp::TraceEntry>& trace) {
-    if (program.does_nothing) blocks = program.tests.size() + program.benches.size();
+    if (program.only_declares) blocks = program.tests.size() + program.benches.size();
     return interp::run(program, host, {.trace = &trace});
   };
   ProgramOutcome outcome = run_with(options, hooks, file, std::move(args), colour, body);

@@ -241,7 +241,7 @@ struct Program {
   std::vector<NamedProto> functions;  // of the file itself, for callers from outside
   bool asks_for_interrupts = false;   // calls interrupted(): the first Ctrl-C is its business
   bool has_drops = false;             // a struct has a `drop`
-  bool does_nothing = false;          // neither top-level statements nor main
+  bool only_declares = false;         // no main, and nothing at the top level that does something
 };
 
 }  // namespace tl::interp

@@ -413,6 +413,25 @@ void Compiler::compile_impl(const ast::Impl& impl) {
   if (!fits) diags_.report(DiagCode::BadDrop, impl.trait.span, info.name);
 }
 
+// Whether the statements of the top level are there for others to use.
+static bool only_declares(const ast::Module& tree) {
+  return std::none_of(tree.statements.begin(), tree.statements.end(), [](const auto& s) {
+    switch (s->kind) {
+      case ast::StmtKind::ExprStmt:
+      case ast::StmtKind::While:
+      case ast::StmtKind::For:
+      case ast::StmtKind::Loop:
+      case ast::StmtKind::With:
+      case ast::StmtKind::Infer:
+      case ast::StmtKind::Learn:
+      case ast::StmtKind::Explain:
+        return true;
+      default:
+        return false;
+    }
+  });
+}
+
 void Compiler::compile_module(size_t index) {
   module_ = index;
   const ast::Module& tree = *graph_.modules[index].tree;
@@ -455,7 +474,7 @@ void Compiler::compile_module(size_t index) {
   emit(Op::Return, state.proto->span, out);
   fn_ = nullptr;
   program_.initialisers.push_back(initialiser);
-  if (is_root) program_.does_nothing = state.proto->code.size() <= 2;
+  if (is_root) program_.only_declares = only_declares(tree);
 
   // After the top level: functions see every variable declared there.
   for (const auto& s : tree.statements) {
@@ -474,7 +493,7 @@ void Compiler::compile_module(size_t index) {
       continue;  // main, tests and benches of an imported file are its own
     } else if (const auto* main = ast::get_if<ast::Main>(s)) {
       if (program_.main >= 0) diags_.report(DiagCode::DuplicateName, main->span, "main");
-      program_.does_nothing = false;
+      program_.only_declares = false;
       program_.main = block_proto("main", main->span, main->body);
     } else if (const auto* test = ast::get_if<ast::Test>(s)) {
       program_.tests.push_back(

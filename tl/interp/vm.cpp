@@ -131,6 +131,7 @@ Result<Value> Vm::call(const Proto& proto, std::span<const Value> args) {
 void Vm::recover() {
   abandon(0);
   unwind(0);
+  (void)run_drops();  // what fails here is not what is to be told
   error_ = {};
   trace_.clear();
   ctx_.exit_code.reset();

@@ -121,6 +121,7 @@ void add_run(CLI::App& app, Said& said) {
   CLI::App* cmd =
       app.add_subcommand("run", "runs a program (also: tl FILE, tl run:FILE; - is standard input)");
   add_run_options(*cmd, said.session);
+  cmd->add_flag("-d,--debug", "does nothing: --profile, --trace and --validate look into a run");
   cmd->add_flag("--test", said.tests, "runs its test blocks instead (see tl test)");
   cmd->add_flag("--bench", said.benches, "runs its bench blocks, once, instead (see tl bench)");
   cmd->prefix_command();
@@ -293,6 +294,10 @@ size_t end_of_options(const std::vector<std::string>& args, const CLI::App& run)
 std::vector<std::string> normalise(int argc, char** argv, const CLI::App& app) {
   std::vector<std::string> args(argv + 1, argv + argc);
   if (args.empty() || args[0] == "-h" || args[0] == "--help") return args;
+  if (args[0] == "help") {
+    args[0] = "--help";
+    return args;
+  }
   if (args[0] == "-v" || args[0] == "--version") {
     args[0] = "version";
     return args;

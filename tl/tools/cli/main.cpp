@@ -85,7 +85,7 @@ struct Said {
   std::vector<std::string> files;
   std::vector<std::string> args;  // as --name=value, for a program of the standard library
   std::string filter;
-  bool json = false, special = false, tests = false, benches = false;
+  bool json = false, special = false, tests = false, benches = false, debug = false;
   int code = kOk;
 };
 
@@ -121,7 +121,7 @@ void add_run(CLI::App& app, Said& said) {
   CLI::App* cmd =
       app.add_subcommand("run", "runs a program (also: tl FILE, tl run:FILE; - is standard input)");
   add_run_options(*cmd, said.session);
-  cmd->add_flag("-d,--debug", "does nothing: --profile, --trace and --validate look into a run");
+  cmd->add_flag("-d,--debug", said.debug, "does nothing: --profile, --trace and --validate look into a run");
   cmd->add_flag("--test", said.tests, "runs its test blocks instead (see tl test)");
   cmd->add_flag("--bench", said.benches, "runs its bench blocks, once, instead (see tl bench)");
   cmd->prefix_command();

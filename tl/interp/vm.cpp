@@ -291,9 +291,6 @@ enter_frame:
       case Op::Move:
         base[i.a] = base[i.b];
         break;
-      case Op::Take:
-        base[i.a] = std::move(base[i.b]);
-        break;
       case Op::Clear:
         for (u16 k = i.b; k > 0; --k) base[i.a + k - 1].clear();  // the last first
         break;

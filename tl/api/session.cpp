@@ -57,10 +57,24 @@ Result<std::optional<interp::Program>> build(const std::string& file, SourceFile
   return build(files.add(file == "-" ? "<stdin>" : file, std::move(text)), files, diags, lint);
 }
 
-}  // namespace
-
 ProgramOutcome run_file(const SessionOptions& options, const SessionHooks& hooks, const std::string& file,
                         std::vector<std::string> args, bool colour) {
+  size_t blocks = 0;
+  const auto body = [&](const interp::Program& program, lang::Host& host, const SourceFiles&,
+                        std::vector<interp::TraceEntry>& trace) {
+    if (program.only_declares) blocks = program.tests.size() + program.benches.size();
+    return interp::run(program, host, {.trace = &trace});
+  };
+  ProgramOutcome outcome = run_with(options, hooks, file, std::move(args), colour, body);
+  if (blocks > 0 && outcome.messages.empty()) {
+    outcome.messages = fmt::format(
+        "note: {} has only test and bench blocks, which run by: tl test {}, tl bench {}\n", file, file, file);
+  }
+  return outcome;
+}
+
+ProgramOutcome run_with(const SessionOptions& options, const SessionHooks& hooks, const std::string& file,
+                        std::vector<std::string> args, bool colour, const ProgramBody& body) {
   ProgramOutcome outcome;
   SourceFiles files;
   Diagnostics diags;
@@ -90,7 +104,7 @@ ProgramOutcome run_file(const SessionOptions& options, const SessionHooks& hooks
   host.interrupts = hooks.interrupts;
   host.ask = hooks.ask;
   host.opened = [&](auto tokenizer) { watch.value()->opened(std::move(tokenizer)); };
-  Result<int> code = interp::run(*program.value(), host, {.trace = &trace});
+  Result<int> code = body(*program.value(), host, files, trace);
   Result<void> flushed = out.flush();
   if (code.ok()) {
     outcome.exit_code = code.value();

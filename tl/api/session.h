@@ -21,6 +21,10 @@ class Value;
 struct Host;
 struct Interrupts;
 }  // namespace lang
+namespace interp {
+struct Program;
+struct TraceEntry;
+}  // namespace interp
 
 struct SessionOptions {
   DeviceOptions device;
@@ -46,6 +50,14 @@ struct ProgramOutcome {
 // Runs `file` ("-": standard input) with `args`. Output goes to standard output, nothing else does.
 ProgramOutcome run_file(const SessionOptions& options, const SessionHooks& hooks, const std::string& file,
                         std::vector<std::string> args, bool colour);
+
+// The same with `body` in the place of the run, for a file that could be compiled: it gives an exit code, or
+// a failure with the calls that led to it.
+using ProgramBody =
+    std::function<Result<int>(const interp::Program& program, lang::Host& host, const SourceFiles& files,
+                              std::vector<interp::TraceEntry>& trace)>;
+ProgramOutcome run_with(const SessionOptions& options, const SessionHooks& hooks, const std::string& file,
+                        std::vector<std::string> args, bool colour, const ProgramBody& body);
 
 // A program whose functions a C++ caller calls: a prompt, a server. What its globals hold, models, caches,
 // plans and replayed calls, stays from call to call, whether a call succeeded, failed or was cancelled. Of

@@ -19,7 +19,7 @@ constexpr NativeRows kNativeRows[] = {
     {"functions", repeat_natives}, {"layers", nn_natives},       {"sampling", sampling_natives},
     {"graphs", graph_natives},     {"older", first_natives},     {"older", candle_natives},
     {"maps", map_natives},         {"lists", sequence_natives},  {"data", data_natives},
-    {"tensors", array_natives},    {"linear algebra", linalg_natives},
+    {"tensors", array_natives},    {"linear algebra", linalg_natives}, {"machine", raw_natives},
 };
 
 // The ops of ops.def from `first` up to the next one that is named here.

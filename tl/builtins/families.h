@@ -21,6 +21,7 @@ std::span<const Builtin> map_natives();
 std::span<const Builtin> model_natives();
 std::span<const Builtin> nn_natives();
 std::span<const Builtin> random_natives();
+std::span<const Builtin> raw_natives();
 std::span<const Builtin> repeat_natives();
 std::span<const Builtin> runtime_natives();
 std::span<const Builtin> sampling_natives();

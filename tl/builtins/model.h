@@ -10,6 +10,7 @@
 
 #include "tl/builtins/context.h"
 #include "tl/io/gguf.h"
+#include "tl/io/safetensors.h"
 #include "tl/text/tokenizer/stream_decoder.h"
 #include "tl/text/tokenizer/tokenizer.h"
 
@@ -19,13 +20,14 @@ namespace tl::lang {
 struct ModelNode {
   std::string path;
   std::map<std::string, std::unique_ptr<ModelNode>, std::less<>> children;
-  const GgufTensor* tensor = nullptr;
-  Tensor loaded;  // once is_loaded; written under ModelData::mutex
+  bool is_tensor = false;  // the file has one of this whole name
+  Tensor loaded;           // once is_loaded; written under ModelData::mutex
   std::atomic<bool> is_loaded{false};
 };
 
 struct ModelData {
-  std::shared_ptr<const GgufFile> file;
+  std::shared_ptr<const GgufFile> gguf;  // one of the two is there
+  std::shared_ptr<const SafetensorsModel> safetensors;
   ModelNode root;
   std::mutex mutex;  // over the two that come late
   std::shared_ptr<const Tokenizer> tokenizer;
@@ -34,7 +36,9 @@ struct ModelData {
 
 struct Model : ObjectOf<ObjectKind::Model> {
   explicit Model(std::shared_ptr<ModelData> d) : data(std::move(d)) {}
-  const GgufFile& file() const { return *data->file; }
+  const GgufFile* gguf() const { return data->gguf.get(); }
+  const std::string& path() const { return gguf() != nullptr ? gguf()->path() : data->safetensors->path(); }
+  std::vector<std::string_view> tensor_names() const;
   const std::shared_ptr<ModelData> data;
   Value tokenizer;  // Empty until asked for
 };
@@ -61,7 +65,11 @@ struct StreamDecoderValue : ObjectOf<ObjectKind::StreamDecoder> {
   StreamDecoder decoder;
 };
 
+// A GGUF file, or safetensors (a file, an index, a folder).
 Result<Value> open_model(CallContext& ctx, const std::string& path);
+// A tokenizer.json, or the tokenizer of a GGUF file.
+Result<Value> open_tokenizer(CallContext& ctx, const std::string& path);
+Result<bool> has_metadata(const Model& model, std::string_view key);
 // By its whole name, "blk.0.attn_q.weight"; null if there is none.
 ModelNode* find_node(Model& model, std::string_view name);
 Result<Tensor> load_tensor(CallContext& ctx, Model& model, ModelNode& node);

@@ -5,6 +5,7 @@
 #include "tl/builtins/kv_cache.h"
 #include "tl/builtins/model.h"
 #include "tl/builtins/npy_writer.h"
+#include "tl/diag/suggest.h"
 #include "tl/text/chat_template/chat_template.h"
 
 namespace tl::lang {
@@ -23,12 +24,19 @@ Result<Value> native_load_model(CallContext& ctx, std::span<Value> args) {
   return open_model(ctx, args[0].as<String>().text);
 }
 
+Result<Value> native_load_tokenizer(CallContext& ctx, std::span<Value> args) {
+  return open_tokenizer(ctx, args[0].as<String>().text);
+}
+
 Result<Value> native_get_tensor(CallContext& ctx, std::span<Value> args) {
   TL_TRY(Model * model, expect<Model>(args[0], "get_tensor", "Model"));
   const std::string& name = args[1].as<String>().text;
   ModelNode* node = find_node(*model, name);
-  if (node == nullptr || node->tensor == nullptr)
-    return fail(Code::BadProgram, "get_tensor: the model has no tensor '{}'", name);
+  if (node == nullptr || !node->is_tensor) {
+    const std::string_view close = closest_name(name, model->tensor_names());
+    return fail(Code::BadProgram, "get_tensor: the model has no tensor '{}'{}", name,
+                close.empty() ? "" : fmt::format(" (did you mean '{}'?)", close));
+  }
   TL_TRY(Tensor tensor, load_tensor(ctx, *model, *node));
   return make_tensor(std::move(tensor));
 }
@@ -36,20 +44,20 @@ Result<Value> native_get_tensor(CallContext& ctx, std::span<Value> args) {
 Result<Value> native_has_tensor(CallContext&, std::span<Value> args) {
   TL_TRY(Model * model, expect<Model>(args[0], "has_tensor", "Model"));
   const ModelNode* node = find_node(*model, args[1].as<String>().text);
-  return Value(node != nullptr && node->tensor != nullptr);
+  return Value(node != nullptr && node->is_tensor);
 }
 
 Result<Value> native_tensor_names(CallContext&, std::span<Value> args) {
   TL_TRY(Model * model, expect<Model>(args[0], "tensor_names", "Model"));
   std::vector<Value> names;
-  for (const GgufTensor& tensor : model->file().tensors())
-    names.push_back(make_string(std::string(tensor.name)));
+  for (const std::string_view name : model->tensor_names()) names.push_back(make_string(std::string(name)));
   return make_list(std::move(names));
 }
 
 Result<Value> native_has_metadata(CallContext&, std::span<Value> args) {
   TL_TRY(Model * model, expect<Model>(args[0], "has_metadata", "Model"));
-  return Value(model->file().find(args[1].as<String>().text) != nullptr);
+  TL_TRY(const bool has, has_metadata(*model, args[1].as<String>().text));
+  return Value(has);
 }
 
 Result<const Tokenizer*> tokenizer_of(const Value& value, std::string_view builtin) {
@@ -80,11 +88,12 @@ Result<Value> native_encode(CallContext&, std::span<Value> args) {
   return encode(args[0], args[1], options, "encode");
 }
 
-// The first implementation's form: special tokens are the BOS that the model was trained with.
+// The first implementation's form: special tokens in front and behind as the model was trained, and those
+// spelled in the text are those tokens.
 Result<Value> native_tokenize(CallContext&, std::span<Value> args) {
   TL_TRY(const Tokenizer* t, tokenizer_of(args[0], "tokenize"));
   const bool special = args[2].as_bool();
-  return encode(args[0], args[1], {special && t->spec().add_bos, special && t->spec().add_eos, special},
+  return encode(args[0], args[1], {special && t->spec().add_bos, special && t->spec().add_eos, true},
                 "tokenize");
 }
 
@@ -324,12 +333,24 @@ const Builtin kRows[] = {
      "length(kv_cache(1))  //~ 0", Effect::Pure, native_length},
     {"lengths", "(cache: any) -> tensor", "How many positions each sequence of a cache holds, int32.",
      "lengths(kv_cache(1, sequences: 2))  //~ [0 0] shape=[2] int32", Effect::Pure, native_lengths},
-    {"load_model", "(path: string) -> Model", "Opens a GGUF file; its tensors are mapped, not read.", "",
-     Effect::Io, native_load_model},
+    {"load_model", "(path: string) -> Model",
+     "Opens a GGUF file, or safetensors; its tensors are mapped, not read.", "", Effect::Io,
+     native_load_model},
     {"load_model_f16", "(path: string) -> Model", "The same as load_model.", "", Effect::Io,
      native_load_model},
     {"load_model_f32", "(path: string) -> Model", "The same as load_model.", "", Effect::Io,
      native_load_model},
+    {"load_tokenizer", "(path: string) -> Tokenizer", "The tokenizer of a tokenizer.json, or of a GGUF file.",
+     "", Effect::Io, native_load_tokenizer},
+    {"load_weight_cache_f16", "(path: string, capacity: int = 0) -> Model",
+     "The same as load_model: tensors are mapped, so there is no capacity to choose.", "", Effect::Io,
+     native_load_model},
+    {"load_weight_cache_f32", "(path: string, capacity: int = 0) -> Model", "The same as load_model.", "",
+     Effect::Io, native_load_model},
+    {"load_weight_cache_gguf_f16", "(path: string, capacity: int = 0) -> Model", "The same as load_model.",
+     "", Effect::Io, native_load_model},
+    {"load_weight_cache_gguf_f32", "(path: string, capacity: int = 0) -> Model", "The same as load_model.",
+     "", Effect::Io, native_load_model},
     {"piece", "(tokenizer: any, id: any) -> string", "A token as the vocabulary spells it.", "", Effect::Pure,
      native_piece},
     {"sequence", "(cache: any, sequence: int) -> KVCache",

@@ -52,8 +52,12 @@ Result<Value> Cloner::new_shell(const Value& value) {
       tensors.push_back(t.tensor);
       return Value(new TensorValue(t.tensor, t.is_literal));
     }
-    case ObjectKind::Struct:
-      return open(from, new Struct(value.as<Struct>().type));
+    case ObjectKind::Struct: {
+      const StructType& type = value.as<Struct>().type;
+      if (type.has_drop)
+        return fail(Code::BadProgram, "a {} has a drop and cannot be copied for a task", type.name);
+      return open(from, new Struct(type));
+    }
     case ObjectKind::Function: {
       const Function& f = value.as<Function>();
       auto* copy = new Function(f.code, f.name);

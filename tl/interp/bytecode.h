@@ -28,6 +28,7 @@ enum class Op : u8 {
   LoadEmpty,     // a = nothing: an argument that is not given
   LoadBool,      // a = b
   Move,          // a = b
+  Take,          // a = b, b is left empty
   Clear,         // registers a .. a+b-1 let go of what they hold
   GetGlobal,     // a = globals[b, c]
   SetGlobal,     // globals[b, c] = a, which it takes or not
@@ -98,6 +99,8 @@ enum class Op : u8 {
   BeginTry,       // from here on a failure goes to b, c, with itself in a; takes has kUnwatched
   EndTry,         // the innermost BeginTry is over; what was recorded since and is held must have succeeded
   Rethrow,        // fails as the failure in a
+  RunDrops,       // calls `drop` of the structs that were let go; only in programs that have one
+  NotYet,         // fails: names[b] cannot run yet
 };
 
 // The operand registers that are temporaries of this instruction: emptied by it where they hold objects, so
@@ -171,8 +174,9 @@ struct TypeSpec {
 // Where arguments of a call go. Named ones are matched with parameters when compiling where the callee is
 // known, else (methods) when running.
 struct CallSite {
-  int function = -1;                 // Program::protos; CallFn, or the function a method may mean
-  const Builtin* builtin = nullptr;  // CallBuiltin, or the builtin a method may mean
+  // Program::protos; CallFn, or the function that a method may mean, or a variable that cannot be called
+  int function = -1;
+  const Builtin* builtin = nullptr;  // CallBuiltin, or the builtin that these may mean
   std::string name;                  // of the method
   u16 count = 0;  // registers from c on that hold arguments (CallMethod: with the receiver)
   std::vector<std::string>
@@ -255,6 +259,8 @@ struct Program {
   std::vector<NamedProto> functions;   // of the file itself, for callers from outside
   const SourceFiles* files = nullptr;  // for the lines of failures; outlives the program
   bool asks_for_interrupts = false;    // calls interrupted(): the first Ctrl-C is its business
+  bool has_drops = false;              // a struct has a `drop`
+  bool only_declares = false;          // no main, and nothing at the top level that does something
 };
 
 }  // namespace tl::interp

@@ -8,7 +8,8 @@ using Names = std::set<std::string, std::less<>>;
 
 class Collector {
  public:
-  explicit Collector(Names& out, int inside = 0) : out_(out), inside_(inside) {}
+  explicit Collector(Names& out, int inside = 0, Names* parameters = nullptr)
+      : out_(out), inside_(inside), parameters_(parameters) {}
 
   void block(const ast::Block& b) {
     for (const auto& s : b.statements) statement(*s);
@@ -44,6 +45,11 @@ class Collector {
         --inside_;
         return;
       }
+      case ast::StmtKind::With:
+        return block(ast::as<ast::With>(s).body);
+      case ast::StmtKind::Learn:
+        for (const ast::Setting& setting : ast::as<ast::Learn>(s).settings) expr(setting.value);
+        return block(ast::as<ast::Learn>(s).body);
       default:
         return;
     }
@@ -88,6 +94,7 @@ class Collector {
         return match(ast::as<ast::Match>(e));
       case ast::ExprKind::Closure: {
         ++inside_;
+        if (parameters_ != nullptr) add_parameters(ast::as<ast::Closure>(e));
         for (const ast::Param& p : ast::as<ast::Closure>(e).params) expr(p.default_value);
         expr(ast::as<ast::Closure>(e).body);
         --inside_;
@@ -109,6 +116,9 @@ class Collector {
   }
 
  private:
+  void add_parameters(const ast::Closure& closure) {
+    for (const ast::Param& p : closure.params) parameters_->insert(p.name.text);
+  }
   void exprs(const std::vector<ast::ExprPtr>& items) {
     for (const auto& item : items) expr(item);
   }
@@ -131,6 +141,7 @@ class Collector {
 
   Names& out_;
   int inside_;
+  Names* parameters_;
 };
 
 }  // namespace
@@ -143,6 +154,36 @@ void collect_captured(const ast::Expr& value, Names& out) {
 }
 void collect_captured_in(const ast::Stmt& s, Names& out) {
   if (s.kind != ast::StmtKind::Fn) Collector(out).statement(s);
+}
+void collect_declaration(const ast::Stmt& s, Names& out) {
+  const auto inside = [&](const ast::Block& body) {
+    // A closure around the block makes every name in it one that is mentioned inside.
+    collect_captured_all(body, out);
+  };
+  const auto function = [&](const ast::Fn& fn) {
+    for (const ast::Param& p : fn.params) {
+      if (p.default_value != nullptr) collect_captured_all(*p.default_value, out);
+    }
+    inside(fn.body);
+  };
+  if (const auto* fn = ast::get_if<ast::Fn>(&s)) function(*fn);
+  if (const auto* main = ast::get_if<ast::Main>(&s)) inside(main->body);
+  if (const auto* test = ast::get_if<ast::Test>(&s)) inside(test->body);
+  if (const auto* bench = ast::get_if<ast::Bench>(&s)) inside(bench->body);
+  if (const auto* impl = ast::get_if<ast::Impl>(&s)) {
+    for (const auto& method : impl->methods) function(*method);
+  }
+}
+
+void collect_module_names(const ast::Module& module, Names& out) {
+  for (const auto& s : module.statements) {
+    collect_declaration(*s, out);
+    Collector(out, 1).statement(*s);
+  }
+}
+
+void collect_names(const ast::Expr& value, Names& out, Names& parameters) {
+  Collector(out, 1, &parameters).expr(value);
 }
 void collect_captured_all(const ast::Block& body, Names& out) {
   Collector(out, 1).block(body);

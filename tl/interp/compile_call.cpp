@@ -27,7 +27,15 @@ void Compiler::call(const ast::Call& e, u16 dst) {
     emit(Op::Cast, e.span, dst, value, cast_index(spec), is_temporary(value) ? kTakesB : 0);
     return;
   }
-  unknown_name(name->text, name->span);
+  if (name->text == "backward" || name->text == "set_lr") {
+    if (e.args.size() != 1)
+      diags_.report(DiagCode::BadArguments, e.span, name->text,
+                    fmt::format("takes one argument, found {}", e.args.size()));
+    fails_yet(name->text, e.span);
+    emit(Op::LoadUnit, e.span, dst);
+  } else {
+    unknown_name(name->text, name->span);
+  }
   for (const ast::Arg& arg : e.args) {  // for the diagnostics inside of them
     const u16 mark = fn_->next_register;
     temporary(*arg.value);
@@ -58,6 +66,14 @@ void Compiler::call_symbol(const Symbol& symbol, const ast::Call& e, std::string
     case Symbol::Kind::Module:
       diags_.report(DiagCode::NotCallable, e.callee->span, fmt::format("the file {}", name))
           .note("what it declares is '{}.name'", name);
+      return;
+    case Symbol::Kind::Relation:
+      return fact(e, symbol, dst);
+    case Symbol::Kind::Entity:
+      diags_.report(DiagCode::NotCallable, e.callee->span, fmt::format("the entity set {}", name));
+      return;
+    case Symbol::Kind::Embedding:
+      diags_.report(DiagCode::NotCallable, e.callee->span, fmt::format("the embedding {}", name));
       return;
   }
 }
@@ -160,6 +176,7 @@ void Compiler::call_function(int proto, const std::vector<ast::Arg>& args, Span 
   fn_->proto->calls.push_back(
       {.function = proto, .name = fn->name.text, .count = static_cast<u16>(params.size())});
   emit(Op::CallFn, span, dst, fn_->proto->calls.size() - 1, first);
+  run_drops(span);
 }
 
 std::vector<ParamInfo> Compiler::params_of(const std::vector<ast::Param>& params) const {
@@ -263,14 +280,22 @@ static std::vector<std::string> names_of(const std::vector<ast::Arg>& args) {
 }
 
 void Compiler::call_value(const ast::Call& e, u16 dst) {
-  call_held(temporary(*e.callee), e.args, e.span, dst);
+  call_held(temporary(*e.callee), e.args, e.span, dst, ast::get_if<ast::Name>(e.callee));
 }
 
-// `callee`: the last register taken.
-void Compiler::call_held(u16 callee, const std::vector<ast::Arg>& args, Span span, u16 dst) {
+// `callee`: the last register taken. `name`: by which the program calls it; a variable that holds no function does
+// not hide a function or builtin of its name.
+void Compiler::call_held(u16 callee, const std::vector<ast::Arg>& args, Span span, u16 dst, const ast::Name* name) {
   for (const ast::Arg& arg : args) temporary(*arg.value);
-  fn_->proto->calls.push_back({.count = static_cast<u16>(args.size()), .names = names_of(args)});
+  CallSite site{.count = static_cast<u16>(args.size()), .names = names_of(args)};
+  if (name != nullptr) {
+    const Symbol* symbol = find_symbol(name->text);
+    if (symbol != nullptr && symbol->kind == Symbol::Kind::Function) site.function = symbol->index;
+    site.builtin = lang::find_builtin(name->text);
+  }
+  fn_->proto->calls.push_back(std::move(site));
   emit(Op::CallValue, span, dst, fn_->proto->calls.size() - 1, callee);
+  run_drops(span);
 }
 
 // x.f(a): a method of x's struct, else the function or builtin f of (x, a). The kind of x is known only at
@@ -296,6 +321,11 @@ void Compiler::method_call(const ast::MethodCall& e, u16 dst) {
   const bool is_method = std::any_of(program_.structs.begin(), program_.structs.end(), [&](const auto& s) {
     return s->methods.count(site.name) > 0 || s->find(site.name) >= 0;
   });
+  const auto* module = ast::get_if<ast::Name>(e.receiver);
+  const bool is_python = module != nullptr && module->text == "python" && site.name == "call";
+  if (is_python || (!is_method && site.name == "backward")) {
+    return fails_yet(is_python ? "python.call" : "backward", e.span);
+  }
   if (site.builtin == nullptr && site.function < 0 && !is_method) {
     unknown_name(site.name, e.name.span);
     return;
@@ -321,6 +351,7 @@ void Compiler::method_call(const ast::MethodCall& e, u16 dst) {
   for (size_t i = site.count; i < site.builtin_order.size(); ++i) new_register(e.span);
   fn_->proto->calls.push_back(std::move(site));
   emit(Op::CallMethod, e.span, dst, fn_->proto->calls.size() - 1, first);
+  run_drops(e.span);
 }
 
 }  // namespace tl::interp

@@ -334,6 +334,10 @@ void Compiler::load_symbol(const Symbol& symbol, std::string_view name, Span spa
       return not_yet(span, fmt::format("the enum {} as a value", name));
     case Symbol::Kind::Module:
       return not_yet(span, fmt::format("the file {} as a value", name));
+    case Symbol::Kind::Relation:
+    case Symbol::Kind::Entity:
+    case Symbol::Kind::Embedding:
+      return void(logic_name(name, span, dst));
   }
 }
 

@@ -19,6 +19,7 @@ void Compiler::statement(const ast::Stmt& s) {
       const ast::Expr& value = *ast::as<ast::ExprStmt>(s).value;
       const u16 reg = temporary(value);
       emit(Op::Clear, s.span, reg, 1);
+      run_drops(s.span);
       fn_->next_register = mark;
       return;
     }
@@ -51,23 +52,23 @@ void Compiler::statement(const ast::Stmt& s) {
     case ast::StmtKind::Bench:
       return not_yet(s.span, "main, test or bench inside of a block");
     case ast::StmtKind::With:
-      return not_yet(s.span, "with");
+      return with(ast::as<ast::With>(s));
     case ast::StmtKind::PythonImport:
-      return not_yet(s.span, "python import");
+      return fails_yet("python import", s.span);
     case ast::StmtKind::Entity:
-      return not_yet(s.span, "entity");
     case ast::StmtKind::Relation:
-      return not_yet(s.span, "relation");
-    case ast::StmtKind::Rule:
-      return not_yet(s.span, "rules");
     case ast::StmtKind::Embedding:
-      return not_yet(s.span, "embedding");
+      if (!fn_->is_module || fn_->depth > 0) not_yet(s.span, "a declaration inside of a block");
+      if (const auto* embedding = ast::get_if<ast::Embedding>(&s)) check_embedding(*embedding);
+      return;
+    case ast::StmtKind::Rule:
+      return check_rule(ast::as<ast::Rule>(s));
     case ast::StmtKind::Infer:
-      return not_yet(s.span, "infer");
+      return infer(ast::as<ast::Infer>(s));
     case ast::StmtKind::Learn:
-      return not_yet(s.span, "learn");
+      return learn(ast::as<ast::Learn>(s));
     case ast::StmtKind::Explain:
-      return not_yet(s.span, "explain");
+      return fails_yet("explain", s.span);
   }
 }
 
@@ -205,6 +206,7 @@ void Compiler::assign(const ast::Assign& s) {
     if (place.kind == Place::Kind::Register && may_compute_in_place(*s.value)) {
       const u16 mark = fn_->next_register;
       expression_to(*s.value, place.reg());
+      run_drops(s.span);
       fn_->next_register = mark;
       return;
     }
@@ -232,6 +234,7 @@ void Compiler::assign(const ast::Assign& s) {
     assign_to(*s.target, value);
   }
   emit(Op::Clear, s.span, mark, static_cast<u16>(fn_->next_register - mark));
+  run_drops(s.span);
   fn_->next_register = mark;
 }
 
@@ -335,7 +338,7 @@ void Compiler::store(const Target& t, u16 value) {
     case ast::ExprKind::Error:
       return;
     default:
-      not_yet(target.span, "assignments to facts and files");
+      fails_yet("assignments to facts and files", target.span);
       return;
   }
 }
@@ -466,12 +469,14 @@ void Compiler::for_loop(const ast::For& s) {
   const u16 used = fn_->next_register;
   close_scope(scope, s.body.span, false);
   emit(Op::Clear, s.span, item, static_cast<u16>(used - item));
+  run_drops(s.span);
   patch_all(fn_->loops.back().continues);
   jump_to(start, Op::Loop, s.span);
   patch(exit);
   patch_all(fn_->loops.back().breaks);
   fn_->loops.pop_back();
   emit(Op::Clear, s.span, state, 3);
+  run_drops(s.span);
   close_scope(outer, s.span, false);
 }
 
@@ -484,6 +489,7 @@ void Compiler::leave_loop(bool is_break, Span span) {
   LoopState& loop = fn_->loops.back();
   if (fn_->next_register > loop.first_register) {
     emit(Op::Clear, span, loop.first_register, static_cast<u16>(fn_->next_register - loop.first_register));
+    run_drops(span);
   }
   (is_break ? loop.breaks : loop.continues).push_back(emit_jump(Op::Jump, span));
 }

@@ -94,6 +94,7 @@ void Compiler::close_scope(const Scope& scope, Span span, bool clears) {
   --fn_->depth;
   if (clears && fn_->locals.size() > scope.locals && fn_->next_register > scope.registers) {
     emit(Op::Clear, span, scope.registers, static_cast<u16>(fn_->next_register - scope.registers));
+    run_drops(span);
   }
   for (; fn_->locals.size() > scope.locals; fn_->locals.pop_back()) {
     const Local& local = fn_->locals.back();
@@ -101,6 +102,10 @@ void Compiler::close_scope(const Scope& scope, Span span, bool clears) {
     --fn_->is_local[local.reg];
   }
   fn_->next_register = scope.registers;
+}
+
+void Compiler::run_drops(Span span) {
+  if (program_.has_drops) emit(Op::RunDrops, span);
 }
 
 // ---- Names ------------------------------------------------------------------------------------------------
@@ -372,12 +377,15 @@ void Compiler::declare_module(size_t index) {
       declare(index, type->name, Symbol::Kind::Struct, static_cast<int>(program_.structs.size() - 1));
     } else if (const auto* tree = ast::get_if<ast::Enum>(s)) {
       declare_enum(index, *tree);
+    } else if (const auto* impl = ast::get_if<ast::Impl>(s)) {
+      program_.has_drops = program_.has_drops || impl->trait.text == "Drop";
+    } else {
+      declare_logic(index, *s);
     }
   }
 }
 
 void Compiler::compile_impl(const ast::Impl& impl) {
-  if (impl.trait) return not_yet(impl.trait.span, fmt::format("impl {} for a struct", impl.trait.text));
   const Symbol* symbol = impl.type != nullptr ? find_symbol(impl.type->name.text) : nullptr;
   if (symbol == nullptr || symbol->kind != Symbol::Kind::Struct) {
     diags_.report(DiagCode::UnknownType, impl.type != nullptr ? impl.type->span : impl.span,
@@ -393,31 +401,32 @@ void Compiler::compile_impl(const ast::Impl& impl) {
       diags_.report(DiagCode::DuplicateName, method->name.span, method->name.text);
     }
   }
+  if (impl.trait.text != "Drop") return;
+  info.has_drop = true;
+  const auto& methods = impl.methods;
+  const bool fits = methods.size() == 1 && methods[0]->name.text == "drop" &&
+                    methods[0]->params.size() == 1 && methods[0]->params[0].name.text == "self";
+  if (!fits) diags_.report(DiagCode::BadDrop, impl.trait.span, info.name);
 }
 
-namespace {
-
-void collect_names(const ast::Stmt& s, std::set<std::string, std::less<>>& out) {
-  const auto inside = [&](const ast::Block& body) {
-    // A closure around the block makes every name in it one that is mentioned inside.
-    collect_captured_all(body, out);
-  };
-  const auto function = [&](const ast::Fn& fn) {
-    for (const ast::Param& p : fn.params) {
-      if (p.default_value != nullptr) collect_captured_all(*p.default_value, out);
+// Whether the statements of the top level are there for others to use.
+static bool only_declares(const ast::Module& tree) {
+  return std::none_of(tree.statements.begin(), tree.statements.end(), [](const auto& s) {
+    switch (s->kind) {
+      case ast::StmtKind::ExprStmt:
+      case ast::StmtKind::While:
+      case ast::StmtKind::For:
+      case ast::StmtKind::Loop:
+      case ast::StmtKind::With:
+      case ast::StmtKind::Infer:
+      case ast::StmtKind::Learn:
+      case ast::StmtKind::Explain:
+        return true;
+      default:
+        return false;
     }
-    inside(fn.body);
-  };
-  if (const auto* fn = ast::get_if<ast::Fn>(&s)) function(*fn);
-  if (const auto* main = ast::get_if<ast::Main>(&s)) inside(main->body);
-  if (const auto* test = ast::get_if<ast::Test>(&s)) inside(test->body);
-  if (const auto* bench = ast::get_if<ast::Bench>(&s)) inside(bench->body);
-  if (const auto* impl = ast::get_if<ast::Impl>(&s)) {
-    for (const auto& method : impl->methods) function(*method);
-  }
+  });
 }
-
-}  // namespace
 
 void Compiler::compile_module(size_t index) {
   module_ = index;
@@ -425,14 +434,14 @@ void Compiler::compile_module(size_t index) {
   const ast::Module& tree = *graph_.modules[index].tree;
   const bool is_root = index + 1 == graph_.modules.size();
   shared_names_.clear();
-  for (const auto& s : tree.statements) collect_names(*s, shared_names_);
+  for (const auto& s : tree.statements) collect_declaration(*s, shared_names_);
 
   FunctionState state;
   const int initialiser =
       new_proto("top level", tree.statements.empty() ? Span{tree.file, 0, 0} : tree.statements[0]->span);
   state.proto = program_.protos[static_cast<size_t>(initialiser)].get();
   state.is_module = true;
-  state.keeps_locals = is_root && !grows_;
+  state.keeps_locals = is_root && !grows_ && !program_.has_drops;  // else what is let go at the end is
   for (const auto& s : tree.statements) {
     if (const auto* value = ast::get_if<ast::ExprStmt>(s))
       collect_captured(*value->value, state.captured_names);
@@ -463,6 +472,7 @@ void Compiler::compile_module(size_t index) {
   emit(Op::Return, state.proto->span, out);
   fn_ = nullptr;
   program_.initialisers.push_back(initialiser);
+  if (is_root) program_.only_declares = only_declares(tree);
 
   // After the top level: functions see every variable declared there.
   for (const auto& s : tree.statements) {
@@ -487,6 +497,7 @@ void Compiler::compile_module(size_t index) {
       continue;  // main, tests and benches of an imported file are its own
     } else if (const auto* main = ast::get_if<ast::Main>(s)) {
       if (program_.main >= 0) diags_.report(DiagCode::DuplicateName, main->span, "main");
+      program_.only_declares = false;
       program_.main = block_proto("main", main->span, main->body);
     } else if (const auto* test = ast::get_if<ast::Test>(s)) {
       program_.tests.push_back(
@@ -520,6 +531,7 @@ int Compiler::main_function(const ast::Module& tree) const {
 Program Compiler::compile() {
   symbols_.resize(graph_.modules.size());
   for (size_t i = 0; i < graph_.modules.size(); ++i) declare_module(i);
+  for (size_t i = 0; i < graph_.modules.size(); ++i) declare_heads(i);
   for (size_t i = 0; i < graph_.modules.size(); ++i) compile_module(i);
   program_.files = graph_.files;
   return std::move(program_);

@@ -17,9 +17,9 @@ inline constexpr u16 kNoRegister = 0xffff;
 inline constexpr u16 kMaxRegisters = 0xfff0;
 
 struct Symbol {
-  enum class Kind : u8 { Global, Function, Struct, Variant, Enum, Module };
+  enum class Kind : u8 { Global, Function, Struct, Variant, Enum, Module, Relation, Entity, Embedding };
   Kind kind;
-  int index;  // Program::globals, protos or structs; enums_; modules of the graph
+  int index;  // Program::globals, protos or structs; enums_; modules of the graph; Compiler::relations_ or entities_
   Span span;
   size_t module = 0;      // that declares it
   bool is_const = false;  // Global
@@ -181,7 +181,6 @@ class Compiler {
   void short_circuit(const ast::Binary& e, u16 dst);
   void name(const ast::Name& e, u16 dst);
   void path_value(const ast::Path& e, u16 dst);
-  void string(const ast::String& e, u16 dst);
   void range(const ast::Range& e, u16 dst);
   void index(const ast::Index& e, u16 dst);
   size_t index_spec(const std::vector<ast::IndexItem>& items);
@@ -190,6 +189,11 @@ class Compiler {
   void make_closure(ClosureSpec spec, u16 dst, Span span);
   void struct_literal(const ast::StructLiteral& e, u16 dst);
   void cast(const ast::Cast& e, u16 dst);
+
+  // compile_string.cpp
+  void string(const ast::String& e, u16 dst);
+  bool is_text(const ast::StringPart& part);
+  bool is_known(std::string_view name);
 
   // compile_call.cpp
   void call(const ast::Call& e, u16 dst);
@@ -201,7 +205,8 @@ class Compiler {
   void call_builtin(const Builtin& builtin, const std::vector<ast::Arg>& args, Span span, u16 dst,
                     std::optional<DType> dtype = {}, const ast::Type* declared = nullptr);
   void call_value(const ast::Call& e, u16 dst);
-  void call_held(u16 callee, const std::vector<ast::Arg>& args, Span span, u16 dst);
+  void call_held(u16 callee, const std::vector<ast::Arg>& args, Span span, u16 dst,
+                 const ast::Name* name = nullptr);
   void call_symbol(const Symbol& symbol, const ast::Call& e, std::string_view name, u16 dst);
   void call_function(int proto, const std::vector<ast::Arg>& args, Span span, u16 dst);
   void method_call(const ast::MethodCall& e, u16 dst);
@@ -210,6 +215,27 @@ class Compiler {
                                           const std::vector<ast::Arg>& args, std::string_view callee,
                                           Span span, const ast::Fn* fn = nullptr);
   void note_interrupts(const Builtin& builtin);
+
+  // compile_logic.cpp: relations, entities and learning, whose names and forms are checked here; what
+  // needs an engine that is not there yet fails when it runs.
+  void declare_logic(size_t module, const ast::Stmt& s);
+  void declare_heads(size_t module);
+  void check_rule(const ast::Rule& s);
+  void check_formula(const ast::Formula& formula);
+  void check_literal(const ast::Expr& literal);
+  void check_atom(const ast::Expr& atom);
+  void check_arity(const ast::Call& atom, const Symbol& relation);
+  void check_embedding(const ast::Embedding& s);
+  void fact(const ast::Call& e, const Symbol& relation, u16 dst);
+  void query(const ast::Query& e);
+  void infer(const ast::Infer& s);
+  void with(const ast::With& s);
+  void learn(const ast::Learn& s);
+  void check_named_call(const ast::Setting& setting, std::span<const std::string_view> known);
+  void set_item(const ast::Expr& item);
+  bool logic_name(std::string_view name, Span span, u16 dst);
+  const Symbol* find_relation(std::string_view name) const;
+  void fails_yet(std::string_view what, Span span);  // at run time
 
   // Names, registers and code
   Place find(std::string_view name);
@@ -226,6 +252,7 @@ class Compiler {
   };
   Scope open_scope();
   void close_scope(const Scope& scope, Span span, bool clears = true);
+  void run_drops(Span span);  // what was let go until here
   bool is_temporary(u16 reg) const;
 
   // The one place where instructions are written: what does not fit its field makes the function too large.
@@ -261,6 +288,9 @@ class Compiler {
   std::map<int, int> makers_;      // Program::protos by Program::structs: functions that make variants
   Span use_;                       // where the name stands that is looked up
   std::set<std::string> clashes_;  // names that were reported
+  std::vector<const ast::Relation*> relations_;  // null: known by a rule's head
+  std::vector<int> arities_;                     // of relations_
+  std::vector<const ast::Entity*> entities_;
   std::set<std::string, std::less<>> shared_names_;  // mentioned in functions: must be globals
   size_t module_ = 0;
   bool grows_ = false;
@@ -273,6 +303,13 @@ class Compiler {
 void collect_captured(const ast::Block& body, std::set<std::string, std::less<>>& out);
 void collect_captured(const ast::Expr& value, std::set<std::string, std::less<>>& out);
 void collect_captured_in(const ast::Stmt& s, std::set<std::string, std::less<>>& out);
+// All names mentioned in `value`, and those among them that are parameters of closures inside.
+void collect_names(const ast::Expr& value, std::set<std::string, std::less<>>& out,
+                   std::set<std::string, std::less<>>& parameters);
+// Those mentioned inside of a function, main, test or bench block.
+void collect_declaration(const ast::Stmt& s, std::set<std::string, std::less<>>& out);
+// All names mentioned in a file.
+void collect_module_names(const ast::Module& module, std::set<std::string, std::less<>>& out);
 // All names mentioned in `body`.
 void collect_captured_all(const ast::Block& body, std::set<std::string, std::less<>>& out);
 void collect_captured_all(const ast::Expr& value, std::set<std::string, std::less<>>& out);

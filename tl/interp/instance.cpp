@@ -49,4 +49,9 @@ Result<Value> Instance::call(std::string_view function, std::span<const Value> a
   return whole([&] { return vm_.call(*program_.protos[static_cast<size_t>(found->proto)], args); });
 }
 
+Result<void> Instance::run_block(const NamedProto& block) {
+  TL_TRY_DO(whole([&] { return vm_.run_proto(block.proto); }));
+  return {};
+}
+
 }  // namespace tl::interp

@@ -23,6 +23,8 @@ class Instance {
   const Value& global(size_t index) const { return vm_.global(index); }
   // Of exit(), where that ended the last run.
   std::optional<int> exit_code() const { return exit_code_; }
+  // A test or bench of the program.
+  Result<void> run_block(const NamedProto& block);
   // Of the call that failed last, innermost first.
   const std::vector<TraceEntry>& trace() const { return trace_; }
 

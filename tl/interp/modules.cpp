@@ -1,8 +1,10 @@
+#include <algorithm>
 #include <filesystem>
 #include <map>
+#include <utility>
 
 #include "tl/base/read_file.h"
-#include "tl/interp/interp.h"
+#include "tl/interp/compiler.h"
 #include "tl/syntax/parser.h"
 
 namespace tl::interp {
@@ -21,6 +23,7 @@ class Loader {
     for (const auto& statement : module.tree->statements) {
       if (const auto* import = ast::get_if<ast::Import>(statement)) follow(*import, path, module);
     }
+    import_what_needs_none(module);
     chain_.pop_back();
     graph_.modules.push_back(std::move(module));
     return done_[path] = graph_.modules.size() - 1;
@@ -40,6 +43,38 @@ class Loader {
     return (wanted.is_absolute() ? wanted : fs::path(from).parent_path() / wanted)
         .lexically_normal()
         .string();
+  }
+
+  // Functions of the standard library that programs call without an import, unless they have their own.
+  void import_what_needs_none(Module& module) {
+    static constexpr std::pair<std::string_view, std::string_view> kFunctions[] = {
+        {"generate", "std/complete.tl"}, {"new_tensor_buffer", "std/buffer.tl"}};
+    std::set<std::string, std::less<>> names;
+    bool is_collected = false;
+    for (const auto& [name, file] : kFunctions) {
+      const std::string path = resolve(std::string(file), module.path);
+      const bool is_within = std::find(chain_.begin(), chain_.end(), path) != chain_.end();
+      if (is_within || declares(*module.tree, name)) continue;
+      if (std::any_of(graph_.modules.begin(), graph_.modules.end(),
+                      [&, n = name](const Module& other) { return declares(*other.tree, n); }) &&
+          done_.find(path) == done_.end())
+        continue;
+      if (!std::exchange(is_collected, true)) collect_module_names(*module.tree, names);
+      if (names.find(name) == names.end()) continue;
+      ast::Import import;
+      import.path = file;
+      import.path_span = {module.tree->file, 0, 0};
+      std::vector<size_t> before = std::exchange(module.imports, {});
+      follow(import, module.path, module);  // before the others: theirs hide it
+      module.imports.insert(module.imports.end(), before.begin(), before.end());
+    }
+  }
+
+  static bool declares(const ast::Module& tree, std::string_view name) {
+    return std::any_of(tree.statements.begin(), tree.statements.end(), [&](const auto& s) {
+      const auto* fn = ast::get_if<ast::Fn>(s);
+      return fn != nullptr && fn->name.text == name;
+    });
   }
 
   void follow(const ast::Import& import, const std::string& from, Module& module) {

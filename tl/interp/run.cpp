@@ -24,6 +24,7 @@ Result<int> run(const Program& program, lang::Host& host, const RunOptions& opti
   }
   const auto finish_tasks = [&]() -> Result<Value> {
     TL_TRY_DO(vm.finish_tasks());
+    TL_TRY_DO(vm.drop_globals());
     return Value::unit();
   };
   for (size_t i = 0; i <= parts.size(); ++i) {

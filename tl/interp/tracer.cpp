@@ -262,6 +262,7 @@ void Tracer::use_place(Place& place, i32 self, const Value& found) {
     case ObjectKind::Struct:
       place.use = Use::Struct;
       place.value = Value(new lang::Struct(found.as<lang::Struct>().type));
+      place.value.as<lang::Struct>().is_dropped = true;
       break;
     case ObjectKind::List:
     case ObjectKind::Tuple:

@@ -541,6 +541,7 @@ i32 Tracer::add_part(const Value& v, int depth) {
     if (const auto* s = v.get_if<lang::Struct>()) {
       part.kind = ResultPart::Kind::Struct;
       part.value = Value(new lang::Struct(s->type));
+      part.value.as<lang::Struct>().is_dropped = true;
       items = &s->fields;
     } else if (v.is(ObjectKind::List)) {
       part.kind = ResultPart::Kind::List;

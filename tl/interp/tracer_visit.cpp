@@ -272,6 +272,7 @@ bool Tracer::visit(const Instr& i, Value* base, const Proto& proto, const lang::
     }
     case Op::MakeStruct: {
       const StructInfo& info = *program_.structs[i.b];
+      if (info.has_drop) abort("it makes something with a drop");
       for (size_t k = 0; k < info.field_types.size(); ++k) before_coerce(base[i.c + k], info.field_types[k]);
       return false;
     }

@@ -46,6 +46,7 @@ Vm::Vm(const Program& program, lang::Host& host, TaskPool& tasks, TaskRecord* se
       constants_(program.protos.size()) {
   static_assert(static_cast<int>(lang::Tag::Empty) == 0);
   frames_.reserve(64);
+  drops_before_ = std::exchange(lang::DropQueue::current, program.has_drops ? &drops_ : nullptr);
   ctx_.call = [this](const Value& function, std::span<const Value> args) {
     return call_back(function, args);
   };
@@ -69,6 +70,7 @@ Vm::Vm(const Program& program, lang::Host& host, TaskPool& tasks, TaskRecord* se
 
 Vm::~Vm() {
   host_.executor.set_cancel_check({});
+  lang::DropQueue::current = drops_before_;
   abandon(0);
   drop_handlers(0);
   unwind(0);
@@ -88,7 +90,7 @@ bool Vm::fail_with(Error error) {
 void Vm::unwind(size_t depth) {
   while (frames_.size() > depth) {
     const Frame& frame = frames_.back();
-    for (Value* v = frame.base; v != frame.base + frame.proto->registers; ++v) v->clear();
+    for (Value* v = frame.base + frame.proto->registers; v != frame.base;) (--v)->clear();  // the last first
     frames_.pop_back();
   }
 }
@@ -131,6 +133,7 @@ void Vm::recover() {
   abandon(0);
   drop_handlers(0);
   unwind(0);
+  (void)run_drops();  // what fails here is not what is to be told
   error_ = {};
   trace_.clear();
   ctx_.exit_code.reset();
@@ -300,8 +303,11 @@ enter_frame:
       case Op::Move:
         base[i.a] = base[i.b];
         break;
+      case Op::Take:
+        base[i.a] = std::move(base[i.b]);
+        break;
       case Op::Clear:
-        for (u16 k = 0; k < i.b; ++k) base[i.a + k].clear();
+        for (u16 k = i.b; k > 0; --k) base[i.a + k - 1].clear();  // the last first
         break;
       case Op::GetGlobal: {
         const Value& global = globals_[static_cast<size_t>(i.wide())];
@@ -551,6 +557,12 @@ enter_frame:
       case Op::TakeRest:
       case Op::NoMatch:
         TL_SLOW(match_value(i, base));
+        break;
+      case Op::RunDrops:
+        if (!drops_.values.empty()) TL_SLOW(run_drops());
+        break;
+      case Op::NotYet:
+        TL_SLOW(fail_with(fail(Code::BadProgram, "not implemented yet: {}", proto->names[i.b])));
         break;
     }
   }

@@ -40,6 +40,8 @@ class Vm {
   Result<Value> run_task();
   // Joins the tasks nobody joined, in the order they were spawned; the first that failed is the failure.
   Result<void> finish_tasks();
+  // Lets go of the globals, the last first, and calls `drop` where there is one.
+  Result<void> drop_globals();
   std::optional<int> exit_code() const { return ctx_.exit_code; }
   const std::vector<TraceEntry>& trace() const { return trace_; }
 
@@ -161,10 +163,14 @@ class Vm {
   }
   bool allow(Result<void> may) { return may.ok() || fail_with(std::move(may).error()); }
   void unwind(size_t depth);
+  bool run_drops();
   Span span_of(const Frame& frame) const;
 
   lang::Heap heap_;  // of all containers of this interpreter; goes last
   const lang::Heap::Scope heap_scope_{heap_};
+  lang::DropQueue drops_;
+  lang::DropQueue* drops_before_ = nullptr;  // of the interpreter that this thread had before
+  bool is_dropping_ = false;
   const Program& program_;
   lang::Host& host_;
   TaskPool& tasks_;

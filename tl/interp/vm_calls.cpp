@@ -7,6 +7,34 @@ namespace tl::interp {
 
 using lang::ObjectKind;
 
+// One after the other: what a `drop` lets go of waits for its end.
+bool Vm::run_drops() {
+  if (std::exchange(is_dropping_, true)) return true;
+  if (tracer_ != nullptr) tracer_->abort("it lets go of something with a drop");
+  std::vector<Value>& values = drops_.values;
+  bool is_done = true;
+  size_t at = 0;
+  while (is_done && at < values.size()) {
+    const Value value = std::move(values[at++]);
+    const auto& info = static_cast<const StructInfo&>(value.as<lang::Struct>().type);
+    const Proto& proto = *program_.protos[static_cast<size_t>(info.methods.find("drop")->second)];
+    Value ignored;
+    is_done = take(call_back(Value(new lang::Function(&proto, proto.name)), {&value, 1}), ignored);
+  }
+  values.erase(values.begin(), values.begin() + static_cast<std::ptrdiff_t>(at));
+  is_dropping_ = false;
+  return is_done;
+}
+
+Result<void> Vm::drop_globals() {
+  if (!program_.has_drops) return {};
+  for (size_t i = globals_.size(); i > 0; --i) {
+    globals_[i - 1].clear();
+    if (!run_drops()) return error_;
+  }
+  return {};
+}
+
 Result<Value> Vm::call_pure(const Value& function, std::span<const Value> args) {
   PureCall pure(pure_);
   PureCall* const around = std::exchange(pure_, &pure);
@@ -146,8 +174,16 @@ bool Vm::call_value(const CallSite& site, Value* callee, u16 dst) {
     if (!arrange_named(proto, site.names, callee + 1, site.count, given)) return false;
     return enter(proto, callee + 1, given, dst, closure, std::move(*callee));
   }
-  if (const auto* builtin = callee->get_if<lang::BuiltinRef>()) {
-    CallSite direct{.builtin = &builtin->builtin, .count = site.count};
+  const auto* reference = callee->get_if<lang::BuiltinRef>();
+  if (reference == nullptr && site.function >= 0) {
+    const Proto& proto = *program_.protos[static_cast<size_t>(site.function)];
+    size_t given = 0;
+    return arrange_named(proto, site.names, callee + 1, site.count, given) &&
+           call_proto(proto, callee + 1, given, dst);
+  }
+  if (reference != nullptr || site.builtin != nullptr) {
+    CallSite direct{.builtin = reference != nullptr ? &reference->builtin : site.builtin,
+                    .count = site.count};
     std::vector<std::string_view> names(site.count);
     for (size_t i = 0; i < site.names.size(); ++i) names[i] = site.names[i];
     if (!take(lang::arrange_arguments(direct.builtin->parsed, names), direct.builtin_order)) return false;

@@ -112,10 +112,12 @@ bool Vm::interpolate(const std::vector<TextPart>& parts, Value* values, Value& o
 bool Vm::make_struct(const StructInfo& info, Value* fields, Value& out) {
   auto* object = new lang::Struct(info);
   out = Value(object);
+  object->is_dropped = true;  // until it is whole
   for (size_t i = 0; i < info.fields.size(); ++i) {
     if (!coerce(fields[i], info.field_types[i], info.fields[i])) return false;
     object->fields[i] = std::move(fields[i]);
   }
+  object->is_dropped = false;
   return true;
 }
 

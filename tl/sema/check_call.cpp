@@ -36,7 +36,10 @@ Type Checker::call(const ast::Call& e) {
   const auto* name = ast::get_if<ast::Name>(e.callee);
   if (name == nullptr || scopes_.find(name->text) != Scopes::kNowhere) {
     const Type callee = expression(*e.callee);
-    return call_value(e, callee, arguments(e.args));
+    // A variable that cannot be called does not hide the function of its name.
+    const bool hides = name == nullptr || callee.is_any() || callee.is(Kind::Function) ||
+                       (!find_symbol(name->text).is_known() && lang::find_builtin(name->text) == nullptr);
+    if (hides) return call_value(e, callee, arguments(e.args));
   }
   std::vector<Operand> given = arguments(e.args);
   const Symbol symbol = find_symbol(name->text);

@@ -108,7 +108,7 @@ Type Checker::operator_type(ast::BinaryOp op, const Operand& a, const Operand& b
       return make_type(Kind::String);
   }
   if (is_equality) return make_type(Kind::Bool);
-  if (op == ast::BinaryOp::Add && is_sequence(x) && is_sequence(y)) {
+  if (op == ast::BinaryOp::Add && is_sequence(x) && is_sequence(y)) {  // joins them
     if (!x.items_known || !y.items_known) return make_type(Kind::List);
     std::vector<Type> items = x.items;
     items.insert(items.end(), y.items.begin(), y.items.end());

@@ -162,13 +162,13 @@ struct Bool : ExprOf<ExprKind::Bool> {
 };
 
 // "loss {x:.3} of {n}" is Text "loss ", Value x with spec ".3", Text " of ", Value n. A placeholder without
-// an expression ("{}", "{:>8}") stays one part, for print to fill; `text` is then as written, braces
-// included.
+// an expression ("{}", "{:>8}") stays one part, for print to fill. A Value that names something the program
+// does not have is text after all.
 struct StringPart {
   enum class Kind : u8 { Text, Placeholder, Value };
   Kind kind = Kind::Text;
   Span span;
-  std::string text;  // Text: escapes decoded, UTF-8
+  std::string text;  // Text: escapes decoded, UTF-8; else as written, braces included
   ExprPtr value;     // Value
   std::string spec;  // Value, Placeholder: after the ':', may be empty
 };

@@ -111,7 +111,10 @@ void Parser::read_escape(StringCursor& c, std::string& out) {
   if (kind == 'x') {
     for (; digits < 2 && hex_value(c.peek()) >= 0; ++digits) value = value * 16 + hex_value(c.text[c.at++]);
     if (digits == 2 && value < 0x80) return utf8::append(out, value);
-  } else if (kind == 'u' && c.peek() == '{') {
+  } else if (kind == 'u' && c.peek() != '{') {
+    for (; digits < 4 && hex_value(c.peek()) >= 0; ++digits) value = value * 16 + hex_value(c.text[c.at++]);
+    if (digits == 4 && utf8::is_scalar_value(value)) return utf8::append(out, value);
+  } else if (kind == 'u') {
     ++c.at;
     for (; digits < 6 && hex_value(c.peek()) >= 0; ++digits) value = value * 16 + hex_value(c.text[c.at++]);
     if (digits > 0 && c.peek() == '}' && utf8::is_scalar_value(value)) {
@@ -123,12 +126,12 @@ void Parser::read_escape(StringCursor& c, std::string& out) {
     if (point.length > 1) c.at = std::min(c.at - 1 + point.length, c.end);
   }
   complain(DiagCode::BadEscape, {file_, begin, c.at}, c.text.substr(begin, c.at - begin))
-      .note("escapes are \\n \\t \\r \\0 \\\" \\' \\\\ \\{{ \\}} \\xNN (below 80) and \\u{{NNNN}}");
+      .note("escapes are \\n \\t \\r \\0 \\\" \\' \\\\ \\{{ \\}} \\xNN (below 80), \\uNNNN and \\u{{NNNN}}");
 }
 
-// At a '{'. "{}" and "{:spec}" are placeholders for print; "{x}" and "{x:spec}" print a value; a brace before
-// anything that begins no expression is text, as in JSON and templates. "{ x }" is text unless x is an
-// expression.
+// At a '{'. "{}" and "{:spec}" are placeholders for print; "{x}" and "{x:spec}" print a value; braces around
+// what is no expression are text, as in JSON and templates. (So are those around names that the program does
+// not have, which the compiler knows.)
 bool Parser::read_interpolation(StringCursor& c, ast::StringPart& part) {
   const u32 open = c.at;
   u32 i = 1;
@@ -152,28 +155,24 @@ bool Parser::read_interpolation(StringCursor& c, ast::StringPart& part) {
   const bool placeholder = strict && (next == '}' || next == ':');
   const bool value = next == '(' || next == '-' || (next >= '0' && next <= '9') || is_name_start(point.code);
   if (!placeholder && (!value || point.length == 0)) return true;
-  if (!closed) {
-    if (strict && !placeholder)
-      complain(DiagCode::UnclosedInterpolation, part.span).note("a brace to print is written '{{{{'");
-    return true;
-  }
+  if (!closed) return true;
   const u32 end = close++;
   ast::ExprPtr e;
   if (!placeholder) {
-    e = parse_interpolated({file_, open + 1, colon != 0 ? colon : end}, strict);
+    e = parse_interpolated({file_, open + 1, colon != 0 ? colon : end});
     if (e == nullptr) return true;
   }
   part.kind = placeholder ? ast::StringPart::Kind::Placeholder : ast::StringPart::Kind::Value;
   part.span.end = close;
-  part.text = placeholder ? std::string(c.text.substr(open, close - open)) : "";
+  part.text = c.text.substr(open, close - open);
   if (colon != 0) part.spec = std::string(c.text.substr(colon + 1, end - colon - 1));
   part.value = std::move(e);
   c.at = close;
   return true;
 }
 
-// Null when the part is no expression; that is an error only when `strict`.
-ast::ExprPtr Parser::parse_interpolated(Span part, bool strict) {
+// Null when the part is no expression.
+ast::ExprPtr Parser::parse_interpolated(Span part) {
   Diagnostics mine;
   const TokenList tokens = lex_interpolation(files_, part, mine);
   const u32 count = expr_count_;
@@ -181,11 +180,6 @@ ast::ExprPtr Parser::parse_interpolated(Span part, bool strict) {
   if (depth_ < kMaxNesting) e = Parser(files_, tokens, mine).parse_whole_expression(*this);
   if (!mine.has_errors() && e != nullptr) return e;
   expr_count_ = count;
-  if (strict) {
-    Diagnostic& d = complain(DiagCode::BadInterpolation, part, files_.text(part));
-    for (const Diagnostic& inner : mine.all()) d.also(inner.primary.span, "{}", inner.message());
-    d.note("a brace to print is written '{{{{'");
-  }
   return nullptr;
 }
 

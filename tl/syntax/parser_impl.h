@@ -223,7 +223,7 @@ class Parser {
   void read_text(StringCursor& c, std::string& out);
   void read_escape(StringCursor& c, std::string& out);
   bool read_interpolation(StringCursor& c, ast::StringPart& part);
-  ast::ExprPtr parse_interpolated(Span part, bool strict);
+  ast::ExprPtr parse_interpolated(Span part);
 
   // -- Types and patterns (parse_type.cpp)
   ast::TypePtr parse_type(bool allow_args = true);

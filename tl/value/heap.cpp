@@ -84,6 +84,8 @@ void Heap::collect() {
     if (c.outside != Container::kNotLookedAt) unused.emplace_back(&c);
   });
   for (const Value& v : unused) {
+    // Which of a cycle goes first nobody can say, so none of them is asked to.
+    if (auto* s = v.get_if<Struct>()) s->is_dropped = true;
     for (Value& item : container_of(v)->items_inside()) item.clear();
   }
   unused.clear();

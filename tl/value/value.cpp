@@ -11,7 +11,19 @@ namespace tl::lang {
 thread_local constinit u32 Object::current_birth = 0;
 thread_local constinit ContainerRing* ContainerRing::current = nullptr;
 
+thread_local constinit DropQueue* DropQueue::current = nullptr;
+
+static bool waits_for_drop(Object* object) {
+  if (object->kind != ObjectKind::Struct || DropQueue::current == nullptr) return false;
+  auto* s = static_cast<Struct*>(object);
+  if (!s->type.has_drop || s->is_dropped) return false;
+  s->is_dropped = true;
+  DropQueue::current->values.emplace_back(s);
+  return true;
+}
+
 void destroy(Object* object) {
+  if (waits_for_drop(object)) return;
   thread_local std::vector<Object*> dead;
   thread_local bool draining = false;
   if (draining) {

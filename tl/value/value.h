@@ -227,6 +227,7 @@ struct StructType {
   std::string name;
   std::vector<std::string> fields;
   std::string variant_of = {};             // the enum that it is a variant of; empty: it is a struct
+  bool has_drop = false;                   // what goes is handed to DropQueue::current first
   int find(std::string_view field) const;  // -1: none
 };
 struct Struct : ObjectOf<ObjectKind::Struct, Container> {
@@ -234,6 +235,13 @@ struct Struct : ObjectOf<ObjectKind::Struct, Container> {
   std::span<Value> items_inside() override { return fields; }
   const StructType& type;
   std::vector<Value> fields;
+  bool is_dropped = false;  // or never to be
+};
+// Structs with a `drop` that nobody refers to any more, in the order in which they were let go: the
+// interpreter of this thread calls it, then they go.
+struct DropQueue {
+  std::vector<Value> values;
+  static thread_local constinit DropQueue* current;  // null: they just go
 };
 // A variable that a closure shares with the function around it.
 struct Cell : ObjectOf<ObjectKind::Cell, Container> {

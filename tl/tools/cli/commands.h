@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "tl/api/session.h"
+#include "tl/api/blocks.h"
 #include "tl/base/result.h"
 
 namespace tl::cli {
@@ -28,6 +28,15 @@ int run_program(const RunArgs& args);
 int run_std(const SessionOptions& options, const std::string& program, const std::string& model,
             std::vector<std::string> args);
 int check(const std::vector<std::string>& files, bool json);
+struct BlockArgs {
+  SessionOptions session;
+  BlockOptions::Kind kind{};
+  std::vector<std::string> files;
+  std::string filter;
+  bool json = false;
+  bool old_form = false;  // `tl run --test`: as the first implementation wrote it
+};
+int run_blocks(const BlockArgs& args);
 
 // A prompt; with `as_json`, one object in and one out a line.
 int repl(const SessionOptions& options, bool as_json);

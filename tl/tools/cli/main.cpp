@@ -84,7 +84,9 @@ struct Said {
   std::string model, other;  // MODEL or NAME; of `diff`, A and B
   std::vector<std::string> files;
   std::vector<std::string> args;  // as --name=value, for a program of the standard library
+  std::string filter;
   bool json = false, special = false, markdown = false, only_checks = false, from_stdin = false;
+  bool tests = false, benches = false, debug = false;
   int code = kOk;
 };
 
@@ -120,13 +122,48 @@ void add_run(CLI::App& app, Said& said) {
   CLI::App* cmd =
       app.add_subcommand("run", "runs a program (also: tl FILE, tl run:FILE; - is standard input)");
   add_run_options(*cmd, said.session);
+  cmd->add_flag("-d,--debug", said.debug, "does nothing: --profile, --trace and --validate look into a run");
+  cmd->add_flag("--test", said.tests, "runs its test blocks instead (see tl test)");
+  cmd->add_flag("--bench", said.benches, "runs its bench blocks, once, instead (see tl bench)");
   cmd->prefix_command();
   cmd->callback([&said, cmd] {
     std::vector<std::string> rest = cmd->remaining();
     if (rest.empty()) throw CLI::RequiredError("FILE");
     if (rest[0] != "-" && rest[0].starts_with("-")) throw CLI::ExtrasError("run", {rest[0]});
-    said.code = run_program({said.session, rest[0], {rest.begin() + 1, rest.end()}});
+    // The first implementation had these behind the file.
+    said.tests = said.tests || (rest.size() == 2 && rest[1] == "--test");
+    said.benches = said.benches || (rest.size() == 2 && rest[1] == "--bench");
+    if (!said.tests && !said.benches) {
+      said.code = run_program({said.session, rest[0], {rest.begin() + 1, rest.end()}});
+      return;
+    }
+    BlockArgs args{.session = said.session, .files = {rest[0]}, .filter = "", .old_form = true};
+    for (const bool tests : {true, false}) {
+      if (!(tests ? said.tests : said.benches)) continue;
+      args.kind = tests ? BlockOptions::Kind::Tests : BlockOptions::Kind::Benches;
+      const int code = run_blocks(args);
+      if (said.code == kOk) said.code = code;
+    }
   });
+}
+
+void add_blocks(CLI::App& app, Said& said) {
+  CLI::App* test = app.add_subcommand("test", "runs the test blocks of programs");
+  CLI::App* bench = app.add_subcommand("bench", "runs the bench blocks of a program and tells their times");
+  for (CLI::App* cmd : {test, bench}) {
+    add_run_options(*cmd, said.session);
+    cmd->add_option("FILE", said.files, "programs")->required();
+    cmd->add_option("--filter", said.filter, "only those whose names have this text");
+    cmd->add_flag("--json", said.json, "one object a line");
+    const auto kind = cmd == test ? BlockOptions::Kind::Tests : BlockOptions::Kind::Benches;
+    cmd->callback([&said, kind] {
+      said.code = run_blocks({.session = said.session,
+                              .kind = kind,
+                              .files = said.files,
+                              .filter = said.filter,
+                              .json = said.json});
+    });
+  }
 }
 
 void add_explain(CLI::App& app, Said& said) {
@@ -284,6 +321,10 @@ size_t end_of_options(const std::vector<std::string>& args, const CLI::App& run)
 std::vector<std::string> normalise(int argc, char** argv, const CLI::App& app) {
   std::vector<std::string> args(argv + 1, argv + argc);
   if (args.empty() || args[0] == "-h" || args[0] == "--help") return args;
+  if (args[0] == "help") {
+    args[0] = "--help";
+    return args;
+  }
   if (args[0] == "-v" || args[0] == "--version") {
     args[0] = "version";
     return args;
@@ -320,6 +361,7 @@ int main_impl(int argc, char** argv) {
   Said said;
   add_run(app, said);
   add_explain(app, said);
+  add_blocks(app, said);
   add_check(app, said);
   add_repl(app, said);
   add_fmt(app, said);

@@ -3,7 +3,6 @@
 #include "tl/builtins/chain.h"
 #include "tl/builtins/convert.h"
 #include "tl/builtins/families.h"
-#include "tl/builtins/model.h"
 #include "tl/io/safetensors.h"
 
 namespace tl::lang {
@@ -149,11 +148,12 @@ Result<Value> native_save_model_safetensor(CallContext& ctx, std::span<Value> ar
   const Value &what = args[path_first ? 1 : 0], &path = args[path_first ? 0 : 1];
   TL_TRY(const std::string_view path_text, to_text(path));
   std::vector<Named> tensors;
-  if (auto* model = what.get_if<Model>()) {
-    for (const GgufTensor& t : model->file().tensors()) {
-      ModelNode* node = find_node(*model, t.name);
-      TL_TRY(const Tensor tensor, load_tensor(ctx, *model, *node));
-      TL_TRY(Named named, read_named(ctx, std::string(t.name), make_tensor(tensor)));
+  if (what.is(ObjectKind::Model)) {
+    TL_TRY(const Value names, call_positional(*find_builtin("tensor_names"), ctx, {&what, 1}));
+    for (const Value& name : names.as<List>().items) {
+      const Value given[] = {what, name};
+      TL_TRY(const Value tensor, call_positional(*find_builtin("get_tensor"), ctx, given));
+      TL_TRY(Named named, read_named(ctx, name.as<String>().text, tensor));
       tensors.push_back(std::move(named));
     }
   } else {
@@ -171,7 +171,8 @@ Result<Value> native_save_model_safetensor(CallContext& ctx, std::span<Value> ar
 
 Result<Value> native_load_gguf_tensor(CallContext& ctx, std::span<Value> args) {
   const auto [path, name] = path_and_name(args[0], args[1], ".gguf");
-  TL_TRY(const Value opened, open_model(ctx, path));
+  const Value file = make_string(path);
+  TL_TRY(const Value opened, call_positional(*find_builtin("load_model"), ctx, {&file, 1}));
   const Value given[] = {opened, make_string(name)};
   TL_TRY(const Value tensor, call_positional(*find_builtin("get_tensor"), ctx, given));
   if (!is_quantised(tensor_of(tensor)->dtype())) return tensor;
@@ -179,7 +180,7 @@ Result<Value> native_load_gguf_tensor(CallContext& ctx, std::span<Value> args) {
 }
 
 Result<Value> native_list_gguf_tensors(CallContext& ctx, std::span<Value> args) {
-  TL_TRY(const Value opened, open_model(ctx, args[0].as<String>().text));
+  TL_TRY(const Value opened, call_positional(*find_builtin("load_model"), ctx, args.first(1)));
   return call_positional(*find_builtin("tensor_names"), ctx, {&opened, 1});
 }
 

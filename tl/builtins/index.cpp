@@ -126,6 +126,10 @@ Result<MapKey> map_key(CallContext& ctx, const Value& key) {
 }
 
 Result<Value> map_at(CallContext& ctx, const Map& map, const Value& key) {
+  if (u64 hash = 0; quick_hash(key, hash)) {
+    const size_t at = map.find(key, hash);
+    if (at != Keyed::kNowhere) return map.value(at);
+  }
   TL_TRY(const MapKey k, map_key(ctx, key));
   const size_t at = map.find(k.value, k.hash);
   if (at != Keyed::kNowhere) return map.value(at);
@@ -134,8 +138,12 @@ Result<Value> map_at(CallContext& ctx, const Map& map, const Value& key) {
 }
 
 Result<void> set_in_map(CallContext& ctx, Map& map, const Value& key, const Value& value) {
-  TL_TRY(const MapKey k, map_key(ctx, key));
   Value old = value;
+  if (u64 hash = 0; quick_hash(key, hash)) {
+    map.value(map.add(key, hash)).swap(old);
+    return {};
+  }
+  TL_TRY(const MapKey k, map_key(ctx, key));
   map.value(map.add(k.value, k.hash)).swap(old);
   return {};
 }

@@ -24,6 +24,23 @@ bool is_function(const Value& v) {
 
 // ---- Order ------------------------------------------------------------------------------------------------
 
+// What stands in order already, or in the opposite one, is not sorted.
+template <typename Less>
+bool is_in_order(std::vector<u32>& places, bool reverse, Less less) {
+  const auto falls = [&](u32 a, u32 b) { return less(b, a); };
+  const auto same_way = [&](u32 a, u32 b) { return !falls(a, b); };
+  const auto other_way = [&](u32 a, u32 b) { return !less(a, b); };
+  const bool is_rising = std::adjacent_find(places.begin(), places.end(), falls) == places.end();
+  if (is_rising && !reverse) return true;
+  const bool is_falling = std::adjacent_find(places.begin(), places.end(), less) == places.end();
+  if (is_falling && reverse) return true;
+  const bool is_opposite =
+      reverse ? is_rising && std::adjacent_find(places.begin(), places.end(), other_way) == places.end()
+              : is_falling && std::adjacent_find(places.begin(), places.end(), same_way) == places.end();
+  if (is_opposite) std::reverse(places.begin(), places.end());
+  return is_opposite;
+}
+
 template <typename Less>
 void sort_places(std::vector<u32>& places, bool reverse, Less less) {
   // Merge sort keeps within bounds even when the order is no order (NaN), and equals in their order.
@@ -40,7 +57,8 @@ bool all_are(const std::vector<Value>& keys, bool (*is)(const Value&)) {
 Result<void> sort_by(CallContext& ctx, const std::vector<Value>& keys, std::vector<u32>& places,
                      bool reverse) {
   if (all_are(keys, [](const Value& v) { return v.is_int(); })) {
-    sort_places(places, reverse, [&](u32 a, u32 b) { return keys[a].as_int() < keys[b].as_int(); });
+    const auto less = [&](u32 a, u32 b) { return keys[a].as_int() < keys[b].as_int(); };
+    if (!is_in_order(places, reverse, less)) sort_places(places, reverse, less);
     return {};
   }
   if (all_are(keys, [](const Value& v) { return v.is_number(); })) {
@@ -48,8 +66,8 @@ Result<void> sort_by(CallContext& ctx, const std::vector<Value>& keys, std::vect
     return {};
   }
   if (all_are(keys, [](const Value& v) { return v.is(ObjectKind::String); })) {
-    sort_places(places, reverse,
-                [&](u32 a, u32 b) { return keys[a].as<String>().text < keys[b].as<String>().text; });
+    const auto less = [&](u32 a, u32 b) { return keys[a].as<String>().text < keys[b].as<String>().text; };
+    if (!is_in_order(places, reverse, less)) sort_places(places, reverse, less);
     return {};
   }
   std::optional<Error> failure;

@@ -304,8 +304,11 @@ Result<bool> contains(CallContext& ctx, const Value& item, const Value& in) {
     TL_TRY(const std::string_view part, to_text(item));
     return text->text.find(part) != std::string::npos;
   }
+  const Keyed* const keyed = keyed_of(in);
+  if (u64 quick = 0; keyed != nullptr && quick_hash(item, quick))
+    return keyed->find(item, quick) != Keyed::kNowhere;
   TL_TRY(const Value wanted, to_scalar(ctx, item));
-  if (const Keyed* keyed = keyed_of(in)) {
+  if (keyed != nullptr) {
     TL_TRY(const u64 hash, hash_of(wanted));
     return keyed->find(wanted, hash) != Keyed::kNowhere;
   }

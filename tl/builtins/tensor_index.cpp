@@ -5,6 +5,7 @@
 
 #include "tl/builtins/builtins.h"
 #include "tl/builtins/convert.h"
+#include "tl/builtins/operators.h"
 #include "tl/ops/ops.h"
 
 namespace tl::lang {
@@ -74,6 +75,10 @@ struct Selection {
   std::vector<i64> ranges;                     // what the op `index` takes
   bool is_all = true;                          // the window is the whole tensor
   std::vector<std::pair<int, Value>> gathers;  // axis of the window, ids
+  bool picks_together() const {
+    return gathers.size() > 1 || (gathers.size() == 1 && tensor_of(gathers[0].second) != nullptr &&
+                                  tensor_of(gathers[0].second)->rank() > 1);
+  }
 };
 
 Result<Selection> select(CallContext& ctx, const Tensor& x, std::span<const IndexItem> items) {
@@ -96,7 +101,8 @@ Result<Selection> select(CallContext& ctx, const Tensor& x, std::span<const Inde
 
 // The program does not name the ops that index.
 Error as_written(Error error) {
-  for (const OpDef* op : {&op_index, &op_index_select, &op_set_item, &op_index_put, &op_counted_rows}) {
+  for (const OpDef* op :
+       {&op_index, &op_index_select, &op_set_item, &op_index_put, &op_broadcast_to, &op_counted_rows}) {
     const std::string prefix = fmt::format("{}: ", op->name);
     if (error.message.starts_with(prefix)) error.message.erase(0, prefix.size());
   }
@@ -167,6 +173,164 @@ Result<Unmasked> without_masks(CallContext& ctx, const Tensor& x, std::span<cons
   return out;
 }
 
+// ---- New axes ---------------------------------------------------------------------------------------------
+
+bool is_new_axis(const IndexItem& item) {
+  return item.kind == IndexItem::Kind::At && item.value.is_unit();
+}
+
+// The items without those that make axes, and where these are in the result. What drops an axis has none in
+// it, '...' as many as are left. Lists that pick together are no place to count from.
+struct NewAxes {
+  std::vector<IndexItem> others;
+  std::vector<i64> places;
+};
+Result<NewAxes> new_axes(const Tensor& x, std::span<const IndexItem> items) {
+  NewAxes out;
+  i64 at = 0, named = 0;
+  for (const IndexItem& item : items)
+    named += is_new_axis(item) || item.kind == IndexItem::Kind::Ellipsis ? 0 : 1;
+  for (const IndexItem& item : items) {
+    if (is_new_axis(item)) {
+      out.places.push_back(at++);
+      continue;
+    }
+    out.others.push_back(item);
+    if (is_gather(item) || is_mask(item))
+      return fail(Code::BadProgram, "an index of none beside a list or mask: take x[list] first");
+    if (item.kind == IndexItem::Kind::Slice) ++at;
+    if (item.kind == IndexItem::Kind::Ellipsis) at += std::max<i64>(x.rank() - named, 0);
+  }
+  return out;
+}
+
+// ---- Lists that pick together -----------------------------------------------------------------------------
+
+// NumPy's rule for several lists: they are broadcast to one shape, and pick a place for each of its numbers.
+// The axes they pick from become one, of which the places are computed; where the lists do not stand side by
+// side, its axes come first.
+struct Together {
+  Tensor x;                // the axes that are picked from side by side, as one
+  int axis = 0;            // that one
+  Tensor places;           // of it, flat
+  Shape shape;             // of the lists together
+  std::vector<int> order;  // of the axes of the tensor that x is a view of
+  Shape permuted;          // its dims in that order
+};
+
+Result<Tensor> apply(CallContext& ctx, const OpDef& op, std::initializer_list<Tensor> inputs,
+                     Attrs attrs = {}) {
+  return ctx.executor().apply(op, inputs, std::move(attrs), ctx.span);
+}
+Result<Tensor> reshaped(CallContext& ctx, const Tensor& t, std::span<const i64> dims) {
+  return apply(ctx, op_reshape, {t}, Attrs().with_ints({dims.begin(), dims.end()}));
+}
+
+// Ints as places of an axis: negative ones count from its end, and others that it does not have fail when
+// they are looked at.
+Result<Value> checked_places(CallContext& ctx, const Tensor& ids, i64 size) {
+  const i64 flat[] = {-1};
+  TL_TRY(const Tensor row, reshaped(ctx, ids, flat));
+  TL_TRY(const Value all, call_op(ctx, "arange", {Value(0.0), Value(static_cast<f64>(size))}));
+  TL_TRY(const Tensor places, apply(ctx, op_index_select, {*tensor_of(all), row}, Attrs().with_int(0)));
+  TL_TRY(Tensor shaped, reshaped(ctx, places, ids.shape()));
+  return make_tensor(std::move(shaped));
+}
+
+// The lists of places along axes of x, in order.
+Result<Together> together(CallContext& ctx, const Tensor& x, std::span<const std::pair<int, Value>> gathers) {
+  Together out;
+  std::vector<Tensor> lists;
+  for (const auto& [axis, ids] : gathers) {
+    TL_TRY(Tensor t, to_tensor(ctx, ids, DType::I64));
+    if (!is_int(t.dtype())) return fail(Code::BadProgram, "an index of {}, want ints", to_string(t.type()));
+    const auto both = lists.empty() ? std::optional(t.shape()) : broadcast(out.shape, t.shape());
+    if (!both) {
+      return fail(Code::BadProgram, "lists of {} and {} do not pick together", to_string(out.shape),
+                  to_string(t.shape()));
+    }
+    out.shape = *both;
+    lists.push_back(std::move(t));
+  }
+  const int first = gathers.front().first, count = static_cast<int>(gathers.size());
+  const bool are_neighbours = gathers.back().first - first + 1 == count;
+  const auto is_picked = [&](int axis) {
+    return std::any_of(gathers.begin(), gathers.end(), [&](const auto& g) { return g.first == axis; });
+  };
+  out.axis = are_neighbours ? first : 0;
+  for (int i = 0; i < out.axis; ++i) out.order.push_back(i);
+  for (const auto& g : gathers) out.order.push_back(g.first);
+  for (int i = 0; i < x.rank(); ++i) {
+    if (!is_picked(i) && i >= out.axis) out.order.push_back(i);
+  }
+  std::vector<i64> order(out.order.begin(), out.order.end()), dims;
+  for (const int i : out.order) out.permuted.push_back(x.shape()[i]);
+  Tensor turned = x;
+  if (!are_neighbours) {
+    TL_TRY(turned, apply(ctx, op_permute, {x}, Attrs().with_ints(order)));
+  }
+  i64 whole = 1;
+  for (int i = 0; i < x.rank(); ++i) {
+    const i64 dim = out.permuted[i];
+    if (i >= out.axis && i < out.axis + count) {
+      whole *= dim;
+      if (i + 1 == out.axis + count) dims.push_back(whole);
+    } else {
+      dims.push_back(dim);
+    }
+  }
+  TL_TRY(out.x, reshaped(ctx, turned, dims));
+  Value places;
+  for (int k = 0; k < count; ++k) {
+    TL_TRY(Value ids, checked_places(ctx, lists[static_cast<size_t>(k)],
+                                     x.shape()[gathers[static_cast<size_t>(k)].first]));
+    if (k > 0) {
+      TL_TRY(places, apply_operator(ctx, Operator::Mul, places,
+                                    Value(x.shape()[gathers[static_cast<size_t>(k)].first])));
+      TL_TRY(ids, apply_operator(ctx, Operator::Add, places, ids));
+    }
+    places = std::move(ids);
+  }
+  const i64 flat[] = {-1};
+  TL_TRY(out.places, reshaped(ctx, *tensor_of(places), flat));
+  return out;
+}
+
+// Dims of x with the picked axis spelled out as the lists' shape, or as `count` dims from `from`.
+std::vector<i64> spelled(const Tensor& x, int axis, std::span<const i64> instead) {
+  std::vector<i64> dims(x.shape().begin(), x.shape().begin() + axis);
+  dims.insert(dims.end(), instead.begin(), instead.end());
+  dims.insert(dims.end(), x.shape().begin() + axis + 1, x.shape().end());
+  return dims;
+}
+
+Result<Tensor> pick_together(CallContext& ctx, const Tensor& x,
+                             std::span<const std::pair<int, Value>> gathers) {
+  TL_TRY(const Together t, together(ctx, x, gathers));
+  TL_TRY(const Tensor rows, apply(ctx, op_index_select, {t.x, t.places}, Attrs().with_int(t.axis)));
+  return reshaped(ctx, rows, spelled(rows, t.axis, t.shape));
+}
+
+Result<Tensor> put_together(CallContext& ctx, const Tensor& x, std::span<const std::pair<int, Value>> gathers,
+                            const Tensor& put) {
+  TL_TRY(const Together t, together(ctx, x, gathers));
+  const std::vector<i64> wanted = spelled(t.x, t.axis, t.shape);
+  std::vector<i64> laid(t.x.shape().begin(), t.x.shape().end());
+  laid[static_cast<size_t>(t.axis)] = numel(t.shape);
+  TL_TRY(const Tensor wide, apply(ctx, op_broadcast_to, {put}, Attrs().with_ints(wanted)));
+  TL_TRY(const Tensor rows, reshaped(ctx, wide, laid));
+  TL_TRY(const Tensor changed, apply(ctx, op_index_put, {t.x, t.places, rows}, Attrs().with_int(t.axis)));
+  TL_TRY(const Tensor turned, reshaped(ctx, changed, t.permuted));
+  std::vector<i64> back(t.order.size());
+  bool is_turned = false;
+  for (size_t i = 0; i < t.order.size(); ++i) {
+    back[static_cast<size_t>(t.order[i])] = static_cast<i64>(i);
+    is_turned = is_turned || t.order[i] != static_cast<int>(i);
+  }
+  if (!is_turned) return turned;
+  return apply(ctx, op_permute, {turned}, Attrs().with_ints(back));
+}
+
 bool has_mask(std::span<const IndexItem> items) {
   return std::any_of(items.begin(), items.end(), is_mask);
 }
@@ -215,11 +379,9 @@ Result<Tensor> put_gathers(CallContext& ctx, const Tensor& x, std::span<const st
                            const Tensor& put) {
   const auto& [axis, ids] = gathers.front();
   TL_TRY(const Tensor places, to_tensor(ctx, ids, DType::I64));
-  const Attrs along = Attrs().with_int(axis);
-  if (gathers.size() == 1) return ctx.executor().apply(op_index_put, {x, places, put}, along, ctx.span);
-  TL_TRY(const Tensor rows, ctx.executor().apply(op_index_select, {x, places}, along, ctx.span));
-  TL_TRY(const Tensor changed, put_gathers(ctx, rows, gathers.subspan(1), put));
-  return ctx.executor().apply(op_index_put, {x, places, changed}, along, ctx.span);
+  if (gathers.size() == 1 && places.rank() == 1)
+    return ctx.executor().apply(op_index_put, {x, places, put}, Attrs().with_int(axis), ctx.span);
+  return put_together(ctx, x, gathers, put);
 }
 
 // Records what the executor does in place where nobody else holds x by then.
@@ -255,6 +417,14 @@ Result<Tensor> cut_rows(CallContext& ctx, const Tensor& rows, const Tensor& coun
 }
 
 Result<Value> index_tensor(CallContext& ctx, const Value& tensor, std::span<const IndexItem> items) {
+  if (std::any_of(items.begin(), items.end(), is_new_axis)) {
+    TL_TRY(const NewAxes axes, new_axes(*tensor_of(tensor), items));
+    TL_TRY(Value part, index_tensor(ctx, tensor, axes.others));
+    for (const i64 at : axes.places) {
+      TL_TRY(part, call_op(ctx, "unsqueeze", {part, Value(at)}));
+    }
+    return part;
+  }
   if (has_mask(items)) {
     const Tensor& x = *tensor_of(tensor);
     if (items.size() == 1) return pick_rows(ctx, x, items[0].value);
@@ -265,6 +435,11 @@ Result<Value> index_tensor(CallContext& ctx, const Value& tensor, std::span<cons
   Value result = tensor;
   if (!s.is_all) {
     TL_TRY(result, call_op(ctx, "index", {tensor, make_ints(s.ranges)}));
+  }
+  if (s.picks_together()) {
+    auto picked = pick_together(ctx, *tensor_of(result), s.gathers);
+    if (!picked.ok()) return as_written(std::move(picked).error());
+    return make_tensor(std::move(picked).value());
   }
   for (const auto& [axis, ids] : s.gathers) {
     auto gathered = gather_axis(ctx, result, axis, ids);

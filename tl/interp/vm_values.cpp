@@ -209,6 +209,16 @@ bool Vm::set_field(Value& object, const std::string& name, const Value& value) {
 }
 
 bool Vm::unpack(const Value& from, Value* to, size_t count) {
+  const auto* tuple = from.get_if<lang::Tuple>();
+  const auto* list = from.get_if<List>();
+  const std::vector<Value>* const held = tuple != nullptr  ? &tuple->items
+                                         : list != nullptr ? &list->items
+                                                           : nullptr;
+  if (held != nullptr && held->size() == count) {
+    const Value keep = from;  // it may be held by one of the registers
+    for (size_t i = 0; i < count; ++i) to[i] = (*held)[i];
+    return true;
+  }
   std::vector<Value> items;
   if (!take(lang::to_items(ctx_, from), items)) {
     return fail_with(

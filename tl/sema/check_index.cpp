@@ -108,7 +108,13 @@ Type Checker::index_tensor(const ast::Index& e, const Type& object, const std::v
   const Shape& from = object.tensor.shape;
   const auto is_dots = [](const auto& item) { return item.kind == ast::IndexItem::Kind::Ellipsis; };
   const auto dots = std::count_if(e.items.begin(), e.items.end(), is_dots);
-  const int given = static_cast<int>(e.items.size()) - static_cast<int>(dots);
+  const auto is_new = [](const Type& t) { return t.is(Kind::Unit); };  // x[:, none]: an axis of 1
+  const auto made = std::count_if(at.begin(), at.end(), is_new);
+  const int given = static_cast<int>(e.items.size()) - static_cast<int>(dots) - static_cast<int>(made);
+  const auto is_list = [](const Type& t) {
+    return t.is(Kind::List) || t.is(Kind::Range) || (t.has_rank() && t.tensor.rank() > 0);
+  };
+  const bool picks_together = std::count_if(at.begin(), at.end(), is_list) > 1;
   if (given > from.size()) {
     diags_.report(DiagCode::TooManyIndices, e.span, given, describe(object))
         .also(e.object->span, "this is {}", shape_text(object));
@@ -123,6 +129,10 @@ Type Checker::index_tensor(const ast::Index& e, const Type& object, const std::v
     const ast::IndexItem& item = e.items[i];
     if (is_dots(item)) {
       for (int n = from.size() - given; n > 0; --n) out.tensor.shape.push_back(from[axis++]);
+      continue;
+    }
+    if (is_new(at[i])) {
+      out.tensor.shape.push_back(1);
       continue;
     }
     const i64 size = from[axis];
@@ -157,7 +167,7 @@ Type Checker::index_tensor(const ast::Index& e, const Type& object, const std::v
     }
     ++axis;
   }
-  if (!known) return {};
+  if (!known || picks_together) return {};
   while (axis < from.size()) out.tensor.shape.push_back(from[axis++]);
   return out;
 }

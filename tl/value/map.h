@@ -2,6 +2,7 @@
 // lists.
 #pragma once
 
+#include "tl/base/hash.h"
 #include "tl/value/value.h"
 
 namespace tl::lang {
@@ -9,6 +10,17 @@ namespace tl::lang {
 // Of an int, float, bool, string, element type, none or tuple of those: what is equal has the same. Anything
 // else may change, or has no equality, and is no key.
 Result<u64> hash_of(const Value& key);
+
+// The same for the commonest keys at once; false: ask hash_of.
+inline bool quick_hash(const Value& key, u64& hash) {
+  if (key.is_int()) {
+    hash = mix64(static_cast<u64>(key.as_int()));
+    return true;
+  }
+  const auto* text = key.get_if<String>();
+  if (text != nullptr) hash = text->hash();
+  return text != nullptr;
+}
 
 // Entries lie in one row, key by key (a map: key, value, key, value), beside a table of where each key is.
 // What is removed leaves an empty key behind until the whole is laid out anew.

@@ -12,14 +12,30 @@ namespace tl::lang {
 namespace {
 
 constexpr NativeRows kNativeRows[] = {
-    {"lists", list_natives},       {"text", string_natives},     {"numbers", scalar_natives},
-    {"world", io_natives},         {"machine", system_natives},  {"machine", runtime_natives},
-    {"tensors", tensor_natives},   {"counted", counted_natives}, {"models", model_natives},
-    {"random", random_natives},    {"functions", task_natives},  {"functions", vmap_natives},
-    {"functions", repeat_natives}, {"layers", nn_natives},       {"sampling", sampling_natives},
-    {"graphs", graph_natives},     {"older", first_natives},     {"older", candle_natives},
-    {"maps", map_natives},         {"lists", sequence_natives},  {"data", data_natives},
-    {"tensors", array_natives},    {"linear algebra", linalg_natives}, {"machine", raw_natives},
+    {"lists", list_natives},
+    {"text", string_natives},
+    {"numbers", scalar_natives},
+    {"world", io_natives},
+    {"machine", system_natives},
+    {"machine", runtime_natives},
+    {"tensors", tensor_natives},
+    {"counted", counted_natives},
+    {"models", model_natives},
+    {"random", random_natives},
+    {"functions", task_natives},
+    {"functions", vmap_natives},
+    {"functions", repeat_natives},
+    {"layers", nn_natives},
+    {"sampling", sampling_natives},
+    {"graphs", graph_natives},
+    {"older", first_natives},
+    {"older", candle_natives},
+    {"maps", map_natives},
+    {"lists", sequence_natives},
+    {"data", data_natives},
+    {"tensors", array_natives},
+    {"linear algebra", linalg_natives},
+    {"machine", raw_natives},
 };
 
 // The ops of ops.def from `first` up to the next one that is named here.

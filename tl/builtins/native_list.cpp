@@ -263,7 +263,8 @@ const Builtin kRows[] = {
     {"contains", "(xs: any, item: any) -> bool", "True if item is in the list, or is part of the string.",
      "contains([1, 2], 2)  //~ true", Effect::Pure, native_contains},
     {"copy", "(x: any) -> any",
-     "A list, map, set or struct of its own with the same items; a cache of its own with the same positions, for "
+     "A list, map, set or struct of its own with the same items; a cache of its own with the same "
+     "positions, for "
      "free.",
      "copy([1, 2])  //~ [1, 2]", Effect::Pure, native_copy},
     {"extend", "(list: any, more: any) -> unit", "Adds every item of more at the end.",

@@ -283,9 +283,10 @@ void Compiler::call_value(const ast::Call& e, u16 dst) {
   call_held(temporary(*e.callee), e.args, e.span, dst, ast::get_if<ast::Name>(e.callee));
 }
 
-// `callee`: the last register taken. `name`: by which the program calls it; a variable that holds no function does
-// not hide a function or builtin of its name.
-void Compiler::call_held(u16 callee, const std::vector<ast::Arg>& args, Span span, u16 dst, const ast::Name* name) {
+// `callee`: the last register taken. `name`: by which the program calls it; a variable that holds no function
+// does not hide a function or builtin of its name.
+void Compiler::call_held(u16 callee, const std::vector<ast::Arg>& args, Span span, u16 dst,
+                         const ast::Name* name) {
   for (const ast::Arg& arg : args) temporary(*arg.value);
   CallSite site{.count = static_cast<u16>(args.size()), .names = names_of(args)};
   if (name != nullptr) {

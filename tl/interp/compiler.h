@@ -19,7 +19,8 @@ inline constexpr u16 kMaxRegisters = 0xfff0;
 struct Symbol {
   enum class Kind : u8 { Global, Function, Struct, Variant, Enum, Module, Relation, Entity, Embedding };
   Kind kind;
-  int index;  // Program::globals, protos or structs; enums_; modules of the graph; Compiler::relations_ or entities_
+  int index;  // Program::globals, protos or structs; enums_; modules of the graph; Compiler::relations_ or
+              // entities_
   Span span;
   size_t module = 0;      // that declares it
   bool is_const = false;  // Global

@@ -28,8 +28,8 @@ constexpr NativeRows kNativeRows[] = {
     {"layers", nn_natives},
     {"sampling", sampling_natives},
     {"graphs", graph_natives},
-    {"older", first_natives},
-    {"older", candle_natives},
+    {"old", first_natives},
+    {"old", candle_natives},
     {"maps", map_natives},
     {"lists", sequence_natives},
     {"data", data_natives},
@@ -68,7 +68,7 @@ constexpr BuiltinFamily kFamilies[] = {
     {"products", "products with matrices, embedding, attention"},
     {"linear algebra", "solving, factorising, Fourier transforms"},
     {"rows", "normalisations of rows, and masks"},
-    {"layers", "layers of networks made of ops, and their masks"},
+    {"layers", "layers of a few ops each"},
     {"positions", "rotary and sinusoidal positions"},
     {"weights", "quantised weights"},
     {"counted", "results whose size depends on data"},
@@ -76,8 +76,8 @@ constexpr BuiltinFamily kFamilies[] = {
     {"random", "generators of random numbers"},
     {"sampling", "penalties, filters and draws on logits"},
     {"models", "models, tokenizers and caches"},
-    {"graphs", "scores and losses of knowledge graphs, and passes over neighbours"},
-    {"older", "names and forms of the first TensorLogic that newer ones stand beside"},
+    {"graphs", "knowledge graphs and graph networks"},
+    {"old", "names that old programs use for what others do"},
 };
 
 struct Families {

@@ -44,11 +44,9 @@ void parse_row(Builtin& row) {
 
 Table make_table() {
   Table table;
-  for (const auto family :
-       {counted_natives(), io_natives(), list_natives(), model_natives(), random_natives(), repeat_natives(),
-        runtime_natives(), scalar_natives(), string_natives(), system_natives(), task_natives(),
-        tensor_natives(), vmap_natives()}) {
-    table.rows.insert(table.rows.end(), family.begin(), family.end());
+  for (const NativeRows& natives : all_native_rows()) {
+    const std::span<const Builtin> rows = natives.rows();
+    table.rows.insert(table.rows.end(), rows.begin(), rows.end());
   }
   const size_t natives = table.rows.size();
   const auto is_native = [&](std::string_view name) {

@@ -60,6 +60,7 @@ ast::Block Parser::parse_block() {
     block.span = here();
     return block;
   }
+  mark(&SyntaxMarks::blocks, tokens_[open].begin);
   const Nest nest(*this);
   const With brackets(bracket_depth_, 0);
   const With structs(no_struct_literal_, false);
@@ -164,6 +165,7 @@ ast::StmtPtr Parser::parse_statement() {
   const Nest nest(*this);
   const size_t first = at_;
   const bool was_abandoned = panic_;
+  mark(&SyntaxMarks::statements, here().begin);
   ast::StmtPtr statement = at(Kind::Ident) ? parse_word_statement() : parse_keyword_statement();
   if (panic_ && !was_abandoned) {
     for (const auto& [word, example] : kExamples) {

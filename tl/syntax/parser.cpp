@@ -221,7 +221,8 @@ static void warn_of_division(const SourceFiles& files, const TokenList& tokens, 
   }
 }
 
-std::unique_ptr<ast::Module> parse(const SourceFiles& files, FileId file, Diagnostics& diags) {
+std::unique_ptr<ast::Module> parse(const SourceFiles& files, FileId file, Diagnostics& diags,
+                                   SyntaxMarks* marks) {
   Diagnostics mine;
   const TokenList tokens = lex(files, file, mine);
   bool incomplete = false;  // an unclosed comment or string: more lines may close it
@@ -229,6 +230,7 @@ std::unique_ptr<ast::Module> parse(const SourceFiles& files, FileId file, Diagno
     incomplete |= d.code == DiagCode::UnterminatedComment || d.code == DiagCode::UnterminatedString;
   }
   Parser parser(files, tokens, mine);
+  parser.keep_marks(marks);
   if (incomplete) parser.mute_errors_at_end();
   auto module = parser.parse_module();
   module->ends_early |= incomplete;

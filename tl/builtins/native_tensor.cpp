@@ -128,10 +128,11 @@ Result<std::vector<Tensor>> to_parts(CallContext& ctx, std::span<const Value> va
 
 // concat(a, b, axis), and concat([a, b, c], axis) of a list; lists that hold no tensors are joined as lists.
 Result<Value> native_concat(CallContext& ctx, std::span<Value> args) {
-  const bool is_list = (args[0].is(ObjectKind::List) || tensor_of(args[0]) != nullptr) &&
-                       (args[1].is_empty() || args[1].is_int());
+  const bool is_list = args[0].is(ObjectKind::List) && (args[1].is_empty() || args[1].is_int());
   if (!is_list) {
-    if (args[1].is_empty()) return fail(Code::BadProgram, "concat: argument 'b' is missing");
+    if (args[1].is_empty())
+      return fail(Code::BadProgram, "concat: found one {}, want two tensors or a list of them",
+                  type_name(args[0]));
     if (args[0].is(ObjectKind::List) && args[1].is(ObjectKind::List) && args[2].is_empty()) {
       std::vector<Value> items = args[0].as<List>().items;
       const auto& more = args[1].as<List>().items;
@@ -143,7 +144,7 @@ Result<Value> native_concat(CallContext& ctx, std::span<Value> args) {
     TL_TRY(std::vector<Tensor> both, to_parts(ctx, args.first(2)));
     return joined(join_tensors(ctx, std::move(both), axis), "concat");
   }
-  TL_TRY(const std::vector<Value> items, to_items(ctx, args[0]));  // of a tensor: its rows
+  const std::vector<Value>& items = args[0].as<List>().items;
   if (items.empty()) return fail(Code::BadProgram, "concat: the list is empty");
   const i64 axis = args[1].is_int() ? args[1].as_int() : args[2].is_int() ? args[2].as_int() : 0;
   TL_TRY(std::vector<Tensor> parts, to_parts(ctx, items));

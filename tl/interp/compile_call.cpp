@@ -135,8 +135,8 @@ std::optional<std::vector<int>> Compiler::arrange(const std::vector<ParamInfo>& 
   auto order = lang::arrange_arguments(signature, names);
   if (order.ok()) return std::move(order).value();
   Diagnostic& d = diags_.report(DiagCode::BadArguments, span, callee, order.error().message);
-  if (fn != nullptr && graph_.files != nullptr) {
-    const u32 end = fn->result != nullptr ? fn->result->span.end : fn->body.span.begin;
+  const u32 end = fn == nullptr ? 0 : fn->result != nullptr ? fn->result->span.end : fn->body.span.begin;
+  if (fn != nullptr && graph_.files != nullptr && end > fn->span.begin) {
     std::string_view written = graph_.files->text(Span{fn->span.file, fn->span.begin, end});
     written = written.substr(0, written.find_last_not_of(" \n") + 1);
     d.note("{}", written).also(fn->name.span, "declared here");

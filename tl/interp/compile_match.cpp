@@ -135,10 +135,12 @@ void Compiler::or_pattern(const ast::Pattern& p, u16 subject, std::vector<size_t
     } else {
       for (const Local& local : here) {
         const auto same = find_name(first, local.name);
-        if (same == first.end())
+        if (same == first.end()) {
           diags_.report(DiagCode::UnevenPattern, p.items[i]->span, local.name);
-        else
-          emit(Op::Take, p.span, same->reg, local.reg);
+          continue;
+        }
+        emit(Op::Move, p.span, same->reg, local.reg);
+        emit(Op::Clear, p.span, local.reg, 1);
       }
       for (const Local& local : first) {
         if (find_name(here, local.name) == here.end())

@@ -37,7 +37,8 @@ void Compiler::try_value(const ast::Try& e, u16 dst) {
     const Scope scope = open_scope();
     if (e.error && e.error.text != "_") {
       const u16 reg = new_register(e.error.span);
-      emit(Op::Take, e.error.span, reg, failure);
+      emit(Op::Move, e.error.span, reg, failure);
+      emit(Op::Clear, e.error.span, failure, 1);
       bind_local(reg, e.error.text, e.error.span);
     }
     block_value(*e.handler, dst);

@@ -148,7 +148,7 @@ void Checker::check_returns(const ast::Fn& fn, const Type& value) {
     if (choice != nullptr) lacks = !choice->otherwise;
     if (call != nullptr) lacks = value.is(Kind::Unit);
   }
-  if (!lacks || (returns_ && !lint_)) return;
+  if (!lacks || (returns_ && !lint_) || !fn.body.span || fn.body.span.end < fn.body.span.begin + 2) return;
   const Span end{fn.body.span.file, fn.body.span.end - 1, fn.body.span.end};
   diags_
       .report(returns_ ? DiagCode::MayLackReturn : DiagCode::MissingReturn, end, fn.name.text,

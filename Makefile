@@ -105,6 +105,10 @@ format-check: setup-dev ## says which C++ files are not laid out so
 docs: build ## checks that links, paths and programs in the documentation are true
 	@python3 scripts/check_docs.py --tl $(TL)
 
+.PHONY: reference
+reference: build ## writes docs/reference.md anew from the table of builtins
+	@$(TL) doc --markdown > docs/reference.md
+
 .PHONY: install
 install: build ## installs tl and its standard library under PREFIX (/usr/local)
 	@cmake --install build/release --prefix $(PREFIX)

@@ -29,6 +29,97 @@ def generate(*args, model=TINY, count=8):
     return json.loads(out.stdout)
 
 
+class Reference(unittest.TestCase):
+    def doc(self, *args, code=0):
+        out = run("doc", *args)
+        self.assertEqual(out.returncode, code, out.stderr.decode())
+        return out.stdout.decode() if code == 0 else out.stderr.decode()
+
+    def test_a_builtin_and_an_op(self):
+        for name, signature in (("len", "len(x: any) -> int"), ("softmax", "softmax(x: tensor, axis: int = -1) -> tensor")):
+            lines = self.doc(name).splitlines()
+            self.assertEqual(lines[0], signature)
+            self.assertIn(f"  {name}(", lines[4])
+            self.assertTrue(lines[5].startswith("  //~ "), lines)
+        row = json.loads(self.doc("softmax", "--json"))
+        self.assertEqual((row["name"], row["family"], row["kind"]), ("softmax", "rows", "op"))
+        self.assertEqual(row["parameters"][1], {"name": "axis", "kind": "int", "optional": True, "variadic": False})
+        self.assertEqual(row["output"], "[0.5000 0.5000] shape=[2] float32")
+        self.assertIsNone(json.loads(self.doc("panic", "--json"))["example"])
+
+    def test_families(self):
+        families = json.loads(self.doc("--json"))
+        names = [name for family in families for name in family["builtins"]]
+        self.assertEqual(len(names), len(set(names)))
+        self.assertGreater(len(names), 250)
+        self.assertTrue(all(family["builtins"] and family["about"] for family in families))
+        listed = self.doc()
+        for family in families:
+            self.assertIn(f"{family['name']}: {family['about']}", listed)
+        text = next(family for family in families if family["name"] == "text")
+        self.assertEqual([line.split("(")[0] for line in self.doc("text").splitlines()[1:] if re.match(r"\w", line)],
+                         text["builtins"])
+
+    def test_unknown_names_get_suggestions(self):
+        self.assertIn("did you mean softmax?", self.doc("sofmax", code=1))
+        self.assertIn("did you mean softmax, sort, log_softmax?", self.doc("soft", code=1))
+        self.assertEqual(self.doc("zzzzz", code=1), "error: there is no builtin 'zzzzz'\n")
+        self.doc("len", "--markdown", code=2)
+
+    def test_the_page_of_the_reference_is_the_table(self):
+        page = (ROOT / "docs/reference.md").read_text()
+        self.assertEqual(page, self.doc("--markdown"), "write it anew with `make reference`")
+
+
+class Formatting(unittest.TestCase):
+    BAD, GOOD = "main{\n  print( 1+2 )// three\n}\n", "main {\n    print(1 + 2)  // three\n}\n"
+
+    def test_files_and_folders(self):
+        with tempfile.TemporaryDirectory() as folder:
+            folder = pathlib.Path(folder)
+            (folder / "deep").mkdir()
+            bad, good, other = folder / "bad.tl", folder / "good.tl", folder / "deep/other.tl"
+            for path, text in ((bad, self.BAD), (good, self.GOOD), (other, self.BAD), (folder / "x.txt", self.BAD)):
+                path.write_text(text)
+            before = good.stat()
+            out = run("fmt", "--check", bad, good, folder / "deep")
+            self.assertEqual((out.returncode, out.stdout.decode().split()), (1, [str(bad), str(other)]))
+            self.assertEqual(bad.read_text(), self.BAD, "--check writes nothing")
+            out = run("fmt", folder)
+            self.assertEqual((out.returncode, out.stdout, out.stderr), (0, b"", b""))
+            self.assertEqual([p.read_text() for p in (bad, good, other)], [self.GOOD] * 3)
+            self.assertEqual((folder / "x.txt").read_text(), self.BAD)
+            self.assertEqual((good.stat().st_mtime_ns, good.stat().st_ino), (before.st_mtime_ns, before.st_ino))
+            self.assertEqual(run("fmt", "--check", folder).returncode, 0)
+            self.assertEqual(run("fmt", folder / "none.tl").returncode, 3)
+
+    def test_a_file_with_a_syntax_error_is_left_alone(self):
+        with tempfile.TemporaryDirectory() as folder:
+            bad, other = pathlib.Path(folder) / "bad.tl", pathlib.Path(folder) / "other.tl"
+            bad.write_text("let   = 3\n")
+            other.write_text(self.BAD)
+            out = run("fmt", bad, other)
+            self.assertEqual(out.returncode, 1)
+            self.assertIn(f"{bad}:1:7: error[E", out.stderr.decode())
+            self.assertEqual((bad.read_text(), other.read_text()), ("let   = 3\n", self.GOOD))
+
+    def test_standard_input(self):
+        out = run("fmt", "--stdin", stdin=self.BAD)
+        self.assertEqual((out.returncode, out.stdout.decode()), (0, self.GOOD))
+        self.assertEqual(run("fmt", "--stdin", "--check", stdin=self.BAD).returncode, 1)
+        self.assertEqual(run("fmt", "--stdin", "--check", stdin=self.GOOD).returncode, 0)
+        self.assertEqual(run("fmt", "--stdin", stdin="let = 3").returncode, 1)
+        self.assertEqual(run("fmt").returncode, 2)
+        self.assertEqual(run("fmt", "--stdin", "x.tl").returncode, 2)
+
+    def test_what_could_not_be_written_is_as_it_was(self):
+        with tempfile.TemporaryDirectory() as folder:
+            bad = pathlib.Path(folder) / "bad.tl"
+            bad.write_text(self.BAD)
+            self.assertEqual(run("fmt", bad, env={"TL_FAIL": "write:1"}).returncode, 3)
+            self.assertEqual(bad.read_text(), self.BAD)
+
+
 class SeeingInside(unittest.TestCase):
     PROGRAM = "let a = ones([64, 64])\nfor i in range(3) {\n    a = softmax(a @ a)\n}\nprint(item(sum(a)))\n"
 
@@ -243,8 +334,10 @@ class Signals(unittest.TestCase):
     # Seconds; half of one for a machine that has other things to do. Sanitizers make everything much slower.
     SOON = (0.1 + 0.5) * (10 if os.environ.get("TL_SANITIZED") else 1)
 
-    def end(self, program, signals, args=()):
-        # A program says on standard error when it is where the signal is to find it.
+    def end(self, program, signals, args=(), until_it_ends=False):
+        # A program says on standard error when it is where the signal is to find it, and after each but the last:
+        # signals that come faster than a busy machine takes them are one.
+        said = ""
         with tempfile.NamedTemporaryFile("w", suffix=".tl") as file:
             file.write(program)
             file.flush()
@@ -253,12 +346,19 @@ class Signals(unittest.TestCase):
                 self.assertEqual(process.stderr.readline(), b"ready\n")
                 time.sleep(0.05)
                 start = time.monotonic()
-                for which in signals:
-                    process.send_signal(which)
-                    time.sleep(0.02)
-                code = process.wait(30)
+                try:
+                    for which in signals:
+                        process.send_signal(which)
+                        if which is not signals[-1]:
+                            said = process.stderr.readline().decode()
+                    while until_it_ends and process.poll() is None and time.monotonic() < start + 30:
+                        time.sleep(0.02)
+                        process.send_signal(signals[-1])
+                    code = process.wait(30)
+                finally:
+                    process.kill()
                 self.assertLess(time.monotonic() - start, self.SOON, program)
-                return code, process.stderr.read().decode()
+                return code, said + process.stderr.read().decode()
 
     PROGRAMS = {
         "host loop": "eprint(\"ready\")\nloop { let x = 1 }",
@@ -283,7 +383,7 @@ class Signals(unittest.TestCase):
 
     def test_what_asks_gets_the_first(self):
         program = "eprint(\"ready\")\nloop { if interrupted() { eprint(\"asked\"); loop { let x = 1 } } }"
-        code, said = self.end(program, [signal.SIGINT, signal.SIGINT, signal.SIGINT])
+        code, said = self.end(program, [signal.SIGINT, signal.SIGINT], until_it_ends=True)
         self.assertEqual(code, 130)
         self.assertIn("asked", said)
         self.assertEqual(self.end(program, [signal.SIGTERM])[0], 143)

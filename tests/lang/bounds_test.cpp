@@ -53,11 +53,15 @@ TEST(Bounds, WhatInstructionsNameByNumber) {
 }
 
 TEST(Bounds, Variables) {
-  const std::string lets = repeated(kMany, [](int i) { return fmt::format("let a{} = {}\n", i, i); });
+  const auto let = [](int i) { return fmt::format("let a{} = {}\n", i, i); };
+  const std::string lets = repeated(kMany, let);
   EXPECT_EQ(result_of(lets + "fn f() { a0 + a65536 }\nprint(f(), a65535)\n"), "65536 65535\n");
-  EXPECT_NE(result_of("main {\n" + lets + "print(a65536)\n}")
-                .find("function too large: it has more than 65520 variables and temporaries"),
-            std::string::npos);
+  EXPECT_EQ(result_of("main {\n" + repeated(65510, let) + "print(a0 + a65509)\n}"), "65509\n");
+  for (const int too_many : {65521, kMany}) {
+    EXPECT_NE(result_of("main {\n" + repeated(too_many, let) + "print(a65520)\n}")
+                  .find("function too large: it has more than 65520 variables and temporaries"),
+              std::string::npos);
+  }
 }
 
 TEST(Bounds, LiteralsAndJumps) {

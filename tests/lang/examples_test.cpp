@@ -5,7 +5,7 @@
 #include <set>
 
 #include "tests/lang/run_text.h"
-#include "tl/builtins/builtins.h"
+#include "tl/builtins/reference.h"
 
 namespace tl {
 namespace {
@@ -25,17 +25,16 @@ std::string one_line(const std::string& text) {
 TEST(Builtins, EveryExampleRuns) {
   for (const lang::Builtin& b : lang::all_builtins()) {
     if (b.example.empty() || b.example.find("model.") != std::string_view::npos) continue;
-    const std::string example(b.example);
-    const size_t mark = example.find("//~");
-    const std::string expression = example.substr(0, mark);
-    const bool prints = example.starts_with("print(") || example.starts_with("write(");
+    const lang::ExampleText example = lang::example_of(b);
+    const std::string expression(example.code);
+    const bool prints = expression.starts_with("print(") || expression.starts_with("write(");
     std::string program = "main {\n" + expression + "\n}\n";
-    if (mark != std::string::npos && !prints)
+    if (!example.output.empty() && !prints)
       program = "main {\nlet example = " + expression + "\nprint(example)\n}\n";
     const Transcript got = run_text("example.tl", program, "reference");
-    EXPECT_EQ(got.problems, "") << b.name << ": " << example;
-    if (mark != std::string::npos) {
-      EXPECT_EQ(one_line(got.output), one_line(example.substr(mark + 3))) << b.name << ": " << example;
+    EXPECT_EQ(got.problems, "") << b.name << ": " << b.example;
+    if (!example.output.empty()) {
+      EXPECT_EQ(one_line(got.output), one_line(std::string(example.output))) << b.name << ": " << b.example;
     }
   }
 }

@@ -258,5 +258,27 @@ TEST(Failures, OfAnOpInsideOfAFusedGroupDidNotHappen) {
   }
 }
 
+// A program that was over waited for all that it had begun, minutes if need be, before its failure was shown.
+TEST(EndOfAProgram, WaitsForNothingThatNobodyCanLookAt) {
+  const std::string rounds = R"(
+let (x, left) = repeat_until(|x| (softmax(x @ x), sum(cast(ones([3]), int64))), randn([64, 64]), 1000000000)
+)";
+  for (const char* device : {"cpu", "null"}) {
+    const auto run = [&](const std::string& end) {
+      return run_text("program.tl", rounds + end, RunSettings{.device = device, .threads = 2}).problems;
+    };
+    EXPECT_EQ(run(""), "");
+    EXPECT_EQ(run("exit(0)"), "");
+    EXPECT_EQ(run("panic(\"over\")"), "error 3:1: panic: over\n");
+    EXPECT_EQ(run("let t = spawn(|| { panic(\"over\") })"), "error 3:20: panic: over\n");
+  }
+  const std::string begun = "start(embedding(ones([2, 2]), tensor([5])))";
+  for (const char* end : {"", "exit(0)"}) {
+    const std::string problems =
+        run_text("program.tl", begun + rounds + end, RunSettings{.device = "cpu", .threads = 2}).problems;
+    EXPECT_TRUE(problems.starts_with("error 1:7: embedding: id 5 is outside")) << problems;
+  }
+}
+
 }  // namespace
 }  // namespace tl

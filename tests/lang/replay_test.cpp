@@ -403,6 +403,14 @@ print(sum_to(10), sum_to(15000))
               0);
 }
 
+TEST(Replay, WhatIsPrintedIsPrintedByEveryCall) {
+  expect_same(R"(
+fn f(x, n) { print("doubled", n); x * n + 1.0 }
+for i in range(6) { print(f([1.0, 2.0], 2)) }
+)",
+              0);
+}
+
 TEST(Replay, EndlessRecursionIsTheSameError) {
   expect_same_failure(R"(
 fn f(x, n) { print(n % 2 == 3); f(x, n + 1) }
@@ -434,6 +442,14 @@ for n in [3, 3, 3, 1, 3, 2] { print(failing([1.0], n)) }
 }
 
 // ---- caches -----------------------------------------------------------------------------------------------
+
+TEST(Replay, RandomNumbersThatABuiltinDrawsForAnother) {
+  expect_same(R"(
+fn f(x) { let drawn = range(1, 3).map(rand); x + drawn[0] + drawn[1] }
+for i in range(5) { print(f([1.0, 2.0])) }
+)",
+              0);
+}
 
 TEST(Replay, CachesThatGrowAreTruncatedClearedCopiedAndFull) {
   expect_same(R"(
@@ -582,6 +598,21 @@ for round in range(2) {
 }
 )",
               50);
+}
+
+TEST(Replay, AWeightThatAGlobalHoldsToo) {
+  expect_same(R"(
+let model = load_model("tests/data/tiny-llama-f32.gguf")
+let name = "blk.0.attn_norm.weight"
+let bias = model.get_tensor(name)
+fn f(x) { x * model.get_tensor(name) + bias }
+let x = ones([shape(bias)[0]])
+for i in range(8) {
+    if i == 4 { bias = bias * 2.0 }
+    print(checksum(f(x * i)))
+}
+)",
+              4);
 }
 
 // ---- the rest of the language -----------------------------------------------------------------------------

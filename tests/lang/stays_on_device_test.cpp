@@ -66,6 +66,41 @@ TEST(SettingParts, CopiesNothing) {
   }
 }
 
+// Appends, and those of them that had to take memory of their own.
+struct Appends : ExecObserver {
+  int all = 0, elsewhere = 0;
+  void runs(const Plan&, const Snapshot& s) override {
+    for (const SnapshotItem& item : s.items) {
+      if (item.unused || item.node->op->kind != OpKind::Append) continue;
+      ++all;
+      elsewhere += item.in_place ? 0 : 1;
+    }
+  }
+};
+
+TEST(Caches, AreAppendedInPlaceByReplaysToo) {
+  const char* const kText =
+      "fn step(c, x) { let y = x\n for i in range(5) { y = tanh(y) + 1.0 }\n"
+      "  c.append(0, y, y)\n sum(c.k(0) + c.v(0)) }\n"
+      "main { let c = kv_cache(1, 100)\n let last = 0\n"
+      "  for round in range(20) {\n"
+      "    for i in range(4) { last = step(c, ones([1, 8]) * i) }\n wait(last)\n c.truncate(c.length() - 3) "
+      "}\n"
+      "  print(c.length()) }";
+  for (const bool is_replayed : {false, true}) {
+    Appends appends;
+    RunSettings settings;
+    settings.exec.replay = is_replayed;
+    settings.exec.fewest_traced_nodes = 1;
+    settings.exec.observer = &appends;
+    const Transcript got = run_text("appends.tl", kText, settings);
+    EXPECT_EQ(got.output + got.problems, "20\n");
+    EXPECT_EQ(got.replays > 50, is_replayed) << got.replays;
+    EXPECT_EQ(appends.all, 160);
+    EXPECT_LE(appends.elsewhere, 4) << "truncated rows are kept, " << is_replayed;
+  }
+}
+
 // A call that waits for a number is not traced, and says so.
 struct Waits : ExecObserver {
   std::string why;

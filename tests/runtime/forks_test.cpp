@@ -1,4 +1,6 @@
 // Forks of growing tensors: what they have in common is in memory once.
+#include <sys/mman.h>
+
 #include <chrono>
 #include <fstream>
 #include <random>
@@ -58,6 +60,52 @@ TEST(Forks, AThousandOfThemTakeAPageOrTwoEach) {
   forks.erase(forks.begin(), forks.begin() + 998);
   EXPECT_EQ(all(forks[1]), first) << "its pages outlive who made them";
   EXPECT_GE(in_use(m), 64 << 20);
+}
+
+// A process may have 65,530 mappings, and a fork takes two of them.
+TEST(Forks, WithoutMappingsTheyWereNotMadeAtAll) {
+  Machine m = Machine::cpu(2);
+  constexpr i64 kCols = 256, kRows = 40;
+  Tensor cache = must(m.executor->reserved(DType::F32, {kCols}, 2 * kRows));
+  cache = m.op(op_append_rows, {cache, m.noise({kRows, kCols}, 1)});
+  const Tensor row = m.noise({1, kCols}, 2);
+  const Tensor roots[] = {cache, row};
+  for (const Tensor& t : roots) must(m.executor->wait(t));
+  const auto fork = [&](const Tensor& of) {
+    Tensor made = m.op(op_append_rows, {of, row});
+    must(m.executor->wait(made));
+    return made;
+  };
+  std::vector<Tensor> forks = {fork(cache), fork(cache)};  // plans, threads and what they need are there
+  const auto all = [&](const Tensor& t) { return m.sum_of(t); };
+  const std::string first = all(forks[1]), second = all(fork(forks[1]));
+  // Every other page may be read: each is a mapping of its own.
+  constexpr size_t kPages = 1 << 18;
+  void* const pages =
+      mmap(nullptr, kPages * kPage, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  ASSERT_NE(pages, MAP_FAILED);
+  size_t at = 1;
+  while (at < kPages && mprotect(static_cast<std::byte*>(pages) + at * kPage, kPage, PROT_READ) == 0) at += 2;
+  if (at >= kPages) {
+    munmap(pages, kPages * kPage);
+    GTEST_SKIP() << "this system makes as many mappings as one likes";
+  }
+  const auto append = [&](const Tensor& of) {  // without a look at what failed
+    Tensor made = m.op(op_append_rows, {of, row});
+    const Result<void> done = m.executor->wait(made);
+    return done.ok() ? std::pair(made, std::string()) : std::pair(Tensor(), done.error().message);
+  };
+  const auto [third, error] = append(cache);
+  const auto [of_third, later_error] = third ? append(third) : std::pair(Tensor(), std::string("none"));
+  const auto [again, last_error] = third ? append(third) : std::pair(Tensor(), std::string("none"));
+  munmap(pages, kPages * kPage);
+  ASSERT_TRUE(third) << error;
+  ASSERT_TRUE(of_third) << later_error;
+  ASSERT_TRUE(again) << "a fork of one that is copied: " << last_error;
+  EXPECT_EQ(all(third), first);
+  EXPECT_EQ(all(of_third), second);
+  EXPECT_EQ(all(again), second);
+  EXPECT_EQ(all(fork(third)), second);
 }
 
 TEST(Forks, SharedPagesCountOnceAndAreGivenBackWithTheLast) {

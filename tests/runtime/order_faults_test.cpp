@@ -157,6 +157,33 @@ TEST(FaultsOrder, APassThatReadsACacheRanAfterItsRowsWereWrittenOver) {
   });
 }
 
+TEST(FaultsOrder, AttentionThatReadsACacheRanAfterItsRowsWereWrittenOver) {
+  constexpr i64 kHeads = 2, kDepth = 16;
+  const auto positions = [](Machine& m, const Tensor& x, i64 from, i64 count) {
+    return m.op(op_index, {x}, Attrs().with_ints({from, count, 1, 0, 0, kHeads, 1, 0, 0, kDepth, 1, 0}));
+  };
+  expect_same_bits([&](Machine& m) {
+    const Tensor base = m.noise({20, kHeads, kDepth}, 7), more = m.noise({15, kHeads, kDepth}, 8),
+                 q = m.noise({kHeads, 3, kDepth}, 9), values = m.noise({kHeads, 5, kDepth}, 10);
+    std::vector<std::string> sums;
+    for (int i = 0; i < 3; ++i) {
+      Tensor cache =
+          m.op(op_append_rows, {must(m.executor->reserved(DType::F32, {kHeads, kDepth}, 100)), base});
+      must(m.executor->wait(cache));
+      // The scores are recorded before the keys are written over, the second product after.
+      Tensor out =
+          m.op(op_matmul, {q, m.op(op_permute, {positions(m, cache, 10, 5)}, Attrs().with_ints({1, 2, 0}))});
+      cache = m.op(op_append_rows, {positions(m, cache, 0, 5), more});
+      out = m.op(op_matmul, {softmax(m, out), values});
+      const std::vector<Tensor> both{out, cache};
+      must(m.executor->submit(both));
+      sums.push_back(m.sum_of(out));
+      sums.push_back(m.sum_of(cache));
+    }
+    return sums;
+  });
+}
+
 TEST(FaultsOrder, ARewoundCacheWasWrittenOverByItsOwnRows) {
   expect_same_bits([](Machine& m) {
     const Tensor base = m.noise({30, kCols}, 8);

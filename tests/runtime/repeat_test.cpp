@@ -169,6 +169,19 @@ TEST(Repeat, StatesMayChangePlaces) {
   }
 }
 
+TEST(Repeat, StatesMayBeViewsOfTheirLast) {
+  const Round turn = [](Machine& on, const State& s) -> State {
+    return {on.op(op_transpose, {s[0]}, Attrs().with_int(0).with_int(1)),
+            on.op(op_index, {s[1]}, Attrs().with_ints({2, 3, -1, 0})), minus_one(on, s[2]),
+            minus_one(on, s[2])};
+  };
+  for (const int rounds : {1, 2, 3}) {
+    Machine m = Machine::cpu();
+    const State start{m.noise({3, 3}, 1), m.f32({3}, {1, 2, 3}), number(m, rounds)};
+    EXPECT_EQ(sums(m, repeat(m, start, turn)), sums(m, loop(m, start, turn))) << rounds;
+  }
+}
+
 // What is written over the state of one and becomes another's must go elsewhere.
 TEST(Repeat, WhatIsSetInOneStateMayBeAnother) {
   for (auto make : {+[] { return Machine::cpu(); }, +[] { return validating(); }}) {

@@ -267,13 +267,13 @@ TEST_P(Values, ReadersOfRewoundRowsComeBefore) {
 
 TEST_P(Values, GrowingBeyondTheRoomMovesNowAndThen) {
   Tensor cache = must(m.executor->reserved(DType::F32, {2}, 1));
-  std::set<const std::byte*> places;
+  std::set<BufferId> places;  // by the number of the buffer: an address may come back
   for (int i = 0; i < 2000; ++i) {
     cache = append(cache, row(float(i), 0));
     done(cache);
-    places.insert(address(cache));
+    places.insert(cache->value.buffer->id());
   }
-  EXPECT_LE(places.size(), 14u) << "rows are copied too often";
+  EXPECT_LE(places.size(), 14u) << "it moves too often";
   const Doubles all = m.read(cache);
   ASSERT_EQ(all.size(), 4000u);
   for (size_t i = 0; i < 2000; ++i) ASSERT_EQ(all[2 * i], static_cast<double>(i));

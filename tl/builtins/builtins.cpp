@@ -45,12 +45,9 @@ void parse_row(Builtin& row) {
 
 Table make_table() {
   Table table;
-  for (const auto family :
-       {array_natives(), counted_natives(), data_natives(), io_natives(), linalg_natives(), list_natives(),
-        map_natives(), model_natives(), random_natives(), repeat_natives(), runtime_natives(),
-        scalar_natives(), sequence_natives(), string_natives(), system_natives(), task_natives(),
-        tensor_natives(), vmap_natives()}) {
-    table.rows.insert(table.rows.end(), family.begin(), family.end());
+  for (const NativeRows& natives : all_native_rows()) {
+    const std::span<const Builtin> rows = natives.rows();
+    table.rows.insert(table.rows.end(), rows.begin(), rows.end());
   }
   const size_t natives = table.rows.size();
   const auto is_native = [&](std::string_view name) {

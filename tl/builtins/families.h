@@ -1,4 +1,5 @@
-// The rows of the natives, by family; builtins.cpp puts them into the table.
+// The rows of the natives, by family; builtins.cpp puts them into the table. families.cpp lists the
+// functions.
 #pragma once
 
 #include <span>
@@ -25,6 +26,13 @@ std::span<const Builtin> system_natives();
 std::span<const Builtin> task_natives();
 std::span<const Builtin> tensor_natives();
 std::span<const Builtin> vmap_natives();
+
+// Rows of one file, and the family of builtin_families() that they belong to.
+struct NativeRows {
+  std::string_view family;
+  std::span<const Builtin> (*rows)();
+};
+std::span<const NativeRows> all_native_rows();
 
 // The op `name` on plain numbers, as a float; null if it has no such meaning.
 using ScalarFn = f64 (*)(f64 x);

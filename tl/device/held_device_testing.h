@@ -2,6 +2,7 @@
 #pragma once
 
 #include <deque>
+#include <set>
 
 #include "tl/device/loop_device_testing.h"
 
@@ -34,6 +35,22 @@ class HeldDevice : public LoopDevice {
     for (Queued& q : queue_) finish(q, nullptr);
     queue_.clear();
   }
+  // Whether what gives this ticket waits for nothing that has not been done yet, other than its own stream's.
+  bool may_start(Ticket ticket) const {
+    const std::lock_guard lock(mutex_);
+    for (const Queued& q : queue_) {
+      if (q.ticket != ticket) continue;
+      for (const Ticket& t : q.batch->after) {
+        if (!Timelines::instance().reached(t)) return false;
+      }
+    }
+    return true;
+  }
+  // Orders that streams have prepared and not released. (Replaying another ends the process.)
+  size_t prepared_orders() const {
+    const std::lock_guard lock(mutex_);
+    return prepared_.size();
+  }
   size_t queued_batches() const {
     const std::lock_guard lock(mutex_);
     return queue_.size();
@@ -54,9 +71,10 @@ class HeldDevice : public LoopDevice {
       Timelines::instance().retire(id_);
     }
     StreamId id() const override { return id_; }
-    Result<PreparedId> prepare(const Order&) override { return PreparedId{}; }
-    void release(PreparedId) override {}
-    Result<Ticket> replay(PreparedId, std::unique_ptr<Batch> batch, Then) override {
+    Result<PreparedId> prepare(const Order&) override { return device_.prepare(); }
+    void release(PreparedId id) override { device_.release(id); }
+    Result<Ticket> replay(PreparedId id, std::unique_ptr<Batch> batch, Then) override {
+      device_.check_prepared(id);
       const Ticket ticket{id_, ++submitted_};
       device_.add({ticket, std::move(batch)});
       return ticket;
@@ -74,6 +92,19 @@ class HeldDevice : public LoopDevice {
     std::unique_ptr<Batch> batch;
   };
 
+  PreparedId prepare() {
+    const std::lock_guard lock(mutex_);
+    prepared_.insert(++last_prepared_);
+    return static_cast<PreparedId>(last_prepared_);
+  }
+  void release(PreparedId id) {
+    const std::lock_guard lock(mutex_);
+    TL_CHECK(prepared_.erase(static_cast<u32>(id)) == 1, "an order is released that was not prepared");
+  }
+  void check_prepared(PreparedId id) const {
+    const std::lock_guard lock(mutex_);
+    TL_CHECK(prepared_.contains(static_cast<u32>(id)), "an order is replayed that was released");
+  }
   void add(Queued queued) {
     const std::lock_guard lock(mutex_);
     if (is_open_) return finish(queued, nullptr);
@@ -109,6 +140,8 @@ class HeldDevice : public LoopDevice {
 
   mutable std::mutex mutex_;
   std::deque<Queued> queue_;
+  std::set<u32> prepared_;
+  u32 last_prepared_ = 0;
   bool is_open_ = false;
   Scratch scratch_;
 };

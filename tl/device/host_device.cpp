@@ -4,7 +4,10 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
+#include <cstdlib>
 #include <cstring>
+#include <fstream>
 
 #include "tl/base/fail_point.h"
 
@@ -37,40 +40,68 @@ Result<std::shared_ptr<Buffer>> HostDevice::allocate(i64 bytes, StreamId stream,
   return pool_->allocate(*this, bytes, stream, label);
 }
 
+// Mappings of ranges, of all devices. The system allows a process so many; without any left its heap cannot
+// grow either, so a quarter is for others.
+static std::atomic<i64> mappings{0};
+
+static i64 most_mappings() {
+  static const i64 most = [] {
+    i64 allowed = 0;
+    std::ifstream("/proc/sys/vm/max_map_count") >> allowed;
+    return (allowed > 0 ? allowed : 65530) / 4 * 3;
+  }();
+  return most;
+}
+
 // Memory that comes page by page. Of a shared mapping the system can show the same pages at another address.
-static Result<void*> map_range(i64 bytes, size_t size) {
+// Where it makes no more mappings for this process, the heap may still grow; what lies there cannot be
+// shared.
+Result<HostDevice::Range> HostDevice::map_range(i64 bytes, size_t size) {
   if (must_fail(FailPoint::Map))
     return fail(Code::OutOfMemory, "an address range of {} bytes failed on purpose", bytes);
-  void* data = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  if (data == MAP_FAILED)
+  constexpr int kFlags = MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE;
+  void* data =
+      mappings < most_mappings() ? mmap(nullptr, size, PROT_READ | PROT_WRITE, kFlags, -1, 0) : MAP_FAILED;
+  if (data != MAP_FAILED) {
+    ++mappings;
+    return Range{static_cast<std::byte*>(data), size, true};
+  }
+  data = std::aligned_alloc(static_cast<size_t>(kPageBytes), size);
+  if (data == nullptr)
     return fail(Code::OutOfMemory, "the system has no address range of {} bytes left", bytes);
-  return data;
+  return Range{static_cast<std::byte*>(data), size, false};
+}
+
+void HostDevice::unmap(Range range) {
+  if (!range.is_mapped) return std::free(range.data);
+  munmap(range.data, range.size);
+  --mappings;
 }
 
 static size_t range_size(i64 bytes) {
   return static_cast<size_t>(std::max<i64>(bytes, kPageBytes) + kPageBytes - 1) / kPageBytes * kPageBytes;
 }
 
-Result<std::shared_ptr<Buffer>> HostDevice::adopt(void* data, size_t size, i64 bytes,
-                                                  const MemoryLabel& label,
+Result<std::shared_ptr<Buffer>> HostDevice::adopt(Range range, i64 bytes, const MemoryLabel& label,
                                                   std::shared_ptr<RangePages> pages) {
-  auto* const first = static_cast<std::byte*>(data);
-  return pool_->adopt_range(*this, data, bytes, label, std::move(pages),
-                            [first, size](std::span<const MemoryPool::Part> unused) {
+  const i64 looks = static_cast<i64>(pages->pieces.size());  // at pages of others, each a mapping
+  mappings += looks;
+  return pool_->adopt_range(*this, range.data, bytes, label, std::move(pages),
+                            [range, looks](std::span<const MemoryPool::Part> unused) {
                               // Forks keep the pages before; these are freed here or never.
                               for (const auto& [begin, end] : unused) {
                                 const size_t length = static_cast<size_t>(end - begin);
-                                mprotect(first + begin, length, PROT_READ | PROT_WRITE);
-                                madvise(first + begin, length, MADV_REMOVE);
+                                mprotect(range.data + begin, length, PROT_READ | PROT_WRITE);
+                                madvise(range.data + begin, length, MADV_REMOVE);
                               }
-                              munmap(first, size);
+                              unmap(range);
+                              mappings -= looks;
                             });
 }
 
 Result<std::shared_ptr<Buffer>> HostDevice::reserve(i64 bytes, const MemoryLabel& label) {
-  const size_t size = range_size(bytes);
-  TL_TRY(void* data, map_range(bytes, size));
-  return adopt(data, size, bytes, label, std::make_shared<RangePages>());
+  TL_TRY(const Range range, map_range(bytes, range_size(bytes)));
+  return adopt(range, bytes, label, std::make_shared<RangePages>());
 }
 
 // The second look at shared pages is for reading only: a write through it would be a fault of ours, and is
@@ -90,16 +121,15 @@ Result<std::shared_ptr<Buffer>> HostDevice::fork(Buffer& from, i64 kept_bytes, i
                                                  const MemoryLabel& label) {
   const i64 shared = kept_bytes / kPageBytes * kPageBytes;
   from.share(kept_bytes);
-  const size_t size = range_size(std::max(bytes, shared));
-  TL_TRY(void* data, map_range(bytes, size));
+  TL_TRY(const Range range, map_range(bytes, range_size(std::max(bytes, shared))));
   std::shared_ptr<RangePages> pages = pool_->share(from, shared);
-  if (!map_again(static_cast<std::byte*>(data), from.data(), *pages)) {
+  if (!range.is_mapped || !map_again(range.data, from.data(), *pages)) {
     // The system has no more mappings, or does not do this at all: everything is copied.
     pool_->drop(pages);
-    munmap(data, size);
+    unmap(range);
     return reserve(bytes, label);
   }
-  return adopt(data, size, bytes, label, std::move(pages));
+  return adopt(range, bytes, label, std::move(pages));
 }
 
 Result<std::shared_ptr<Buffer>> HostDevice::import_host(std::span<const std::byte> bytes,

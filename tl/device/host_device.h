@@ -28,7 +28,14 @@ class HostDevice : public Device {
   std::vector<MemoryUse> memory_at_high_water() const override { return pool_->at_high_water(); }
 
  private:
-  Result<std::shared_ptr<Buffer>> adopt(void* data, size_t size, i64 bytes, const MemoryLabel& label,
+  struct Range {
+    std::byte* data;
+    size_t size;
+    bool is_mapped;  // else of the heap
+  };
+  static Result<Range> map_range(i64 bytes, size_t size);
+  static void unmap(Range range);
+  Result<std::shared_ptr<Buffer>> adopt(Range range, i64 bytes, const MemoryLabel& label,
                                         std::shared_ptr<RangePages> pages);
 
   std::unique_ptr<MemorySource> pages_;

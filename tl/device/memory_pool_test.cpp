@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <cstdlib>
 #include <cstring>
 #include <thread>
@@ -280,6 +281,40 @@ TEST(PoolSource, IsAskedAgainWhenTheCacheWasGivenBack) {
   const auto more = pool.allocate(device, 90'000, stream, {});
   ASSERT_FALSE(more.ok());
   EXPECT_EQ(more.error().message, "no more");
+}
+
+// Says so, and finds nothing, where it is asked for more than it has.
+class Scarce : public Counted {
+ public:
+  Result<void*> take(i64 bytes) override {
+    Result<void*> data = Counted::take(bytes);
+    if (!data.ok()) was_asked = true;
+    return data;
+  }
+  std::atomic<bool> was_asked = false;
+};
+
+TEST(PoolSource, GetsNothingBackThatACommandWorksIn) {
+  Scarce source;
+  source.most = 110'000;
+  LoopDevice device;
+  MemoryPool pool(source, 0);
+  const StreamId stream = Timelines::instance().create(), other = Timelines::instance().create();
+  auto first = *pool.allocate(device, 60'000, stream, {}), second = *pool.allocate(device, 20'000, other, {});
+  const Ticket working = next_of(stream), later = next_of(other);
+  first->note_use(working), second->note_use(later);
+  first.reset();
+  Result<std::shared_ptr<Buffer>> large = fail(Code::OutOfMemory, "");
+  std::thread waits([&] { large = pool.allocate(device, 70'000, stream, {}); });
+  while (!source.was_asked) std::this_thread::yield();
+  second.reset();  // while somebody waits for the first
+  const i64 kept = pool.stats().cached_bytes;
+  reach(working);
+  waits.join();
+  ASSERT_TRUE(large.ok()) << large.error().message;
+  EXPECT_GT(pool.stats().cached_bytes, 0) << "memory that is worked in went back to the system";
+  EXPECT_LT(pool.stats().cached_bytes, kept);
+  reach(later);
 }
 
 // Fresh memory and memory that is used again read as signalling NaNs. (The pool reads TL_POISON once, so this

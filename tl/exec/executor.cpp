@@ -539,11 +539,19 @@ Result<void> Executor::wait(const Tensor& tensor) {
 
 Result<void> Executor::finish() {
   TL_TRY_DO(impl_->wait_for(*this, impl_->last));
+  return report_unseen();
+}
+
+Result<void> Executor::report_unseen() {
   for (const Impl::Unseen& one : std::exchange(impl_->unseen, {})) {
     TL_TRY_DO(impl_->wait_for(*this, one.ticket));  // another stream may have computed it
     if (const FailurePtr failure = one.failure()) return see(*failure);
   }
   return {};
+}
+
+void Executor::drop() {
+  if (!impl_->stream->reached(impl_->last)) impl_->stream->cancel();
 }
 
 // Uploads take memory that is idle: a stream's own may still be in flight.

@@ -81,6 +81,10 @@ class Executor {
   Result<void> wait(const Tensor& tensor);
   // Blocks until everything submitted is done; reports failures nobody has looked at.
   Result<void> finish();
+  // The end of a program waits for no more than what it has to report, and drops the rest: nobody can look at
+  // it any more.
+  Result<void> report_unseen();
+  void drop();
 
   // Whether an executor was given up with work that would not end: its device cannot be destroyed either.
   static bool any_stuck();

@@ -1,14 +1,9 @@
 // Copies to the host.
-#include <unistd.h>
-
+#include "tl/base/physical_memory.h"
 #include "tl/exec/executor.h"
 #include "tl/ops/ops.h"
 
 namespace tl {
-
-static i64 physical_memory_bytes() {
-  return i64{sysconf(_SC_PHYS_PAGES)} * sysconf(_SC_PAGESIZE);
-}
 
 Result<HostTensor> Executor::read(const Tensor& tensor) {
   if (RecordObserver* observer = recorder_.observer()) observer->looked();

@@ -1,11 +1,11 @@
 #include "tl/exec/run.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <array>
+#include <numeric>
 
 #include "tl/base/narrow.h"
+#include "tl/base/physical_memory.h"
 
 namespace tl {
 namespace {
@@ -25,9 +25,8 @@ u64 constant_bits(const Node& node) {
 constexpr i64 kSmallestKept = i64{64} << 10;
 
 bool has_room_to_keep(const Device& device, i64 bytes) {
-  static const i64 physical = i64{sysconf(_SC_PHYS_PAGES)} * sysconf(_SC_PAGESIZE);
   const i64 limit = device.memory().limit_bytes;
-  return KeptConversions::total_bytes() + bytes <= (limit > 0 ? limit : physical) / 8;
+  return KeptConversions::total_bytes() + bytes <= (limit > 0 ? limit : physical_memory_bytes()) / 8;
 }
 
 }  // namespace
@@ -56,6 +55,14 @@ Run::Run(Device& device, CommandStream& stream, Snapshot& snapshot, std::shared_
     if (step.may_be_kept) may_keep_.push_back(static_cast<i32>(i));
   }
   addresses_.resize(slot_bytes_.size() + s_.leaves.size() + own_outputs_.size(), nullptr);
+  number_of_node_.assign(s_.items.size(), -1);
+  for (size_t node = 0; node < s_.items.size(); ++node) {
+    const i32 step = plan_->step_of_node[node];
+    if (step < 0) continue;
+    const i32 k = which_output(step, static_cast<i32>(node));
+    const bool is_found = plan_->steps[static_cast<size_t>(step)].outputs[k].slot != StepOutput::kInPlace;
+    if (is_found) number_of_node_[node] = number_of_output(step, k);
+  }
 }
 
 const Node& Run::node_of(const Step& step) const {
@@ -112,6 +119,8 @@ i32 Run::number_of_output(i32 step, int k) const {
 
 i32 Run::number_of_base(SourceRef base) const {
   if (is_leaf(base)) return static_cast<i32>(slot_bytes_.size()) + ~base;
+  const i32 known = number_of_node_[static_cast<size_t>(base)];
+  if (known >= 0) return known;
   const i32 step = plan_->step_of_node[static_cast<size_t>(base)];
   return number_of_output(step, which_output(step, base));
 }
@@ -180,13 +189,18 @@ Result<void> Run::allocate_slots(i32& culprit) {
       for (const StepOutput& o : step.outputs) has_new_sizes_ = has_new_sizes_ || (o.slot >= 0 && !same_size);
     }
   }
-  if (has_new_sizes_) measure_slots();
+  if (has_new_sizes_) {
+    let_go_of_slots();
+    measure_slots();
+  }
+  if (!slots_.empty()) return {};  // kept
   for (size_t slot = 0; slot < slot_bytes_.size(); ++slot) {
     const Step& step = plan_->steps[static_cast<size_t>(largest_[slot])];
     const MemoryLabel label{
         step.op->name, {step.outputs[0].dtype, output_shape(step, 0)}, node_of(step).origin};
     auto buffer = device_.allocate(slot_bytes_[slot], stream_.id(), label);
     if (!buffer.ok()) {
+      let_go_of_slots();
       culprit = largest_[slot];
       return memory_error(std::move(buffer).error(), step, 0);
     }
@@ -516,9 +530,15 @@ void Run::finish_again() {
   keep_conversions();
 }
 
+// The last one first: so the pool, which gives what came last, gives each slot the address it had.
+void Run::let_go_of_slots() {
+  while (!slots_.empty()) slots_.pop_back();
+}
+
 void Run::let_go() {
   changes_ = nullptr;
-  slots_.clear();
+  const i64 bytes = std::accumulate(slot_bytes_.begin(), slot_bytes_.end(), i64{0});
+  if (!reuses_batches_ || bytes > kMostKeptBytes) let_go_of_slots();
   for (const auto& [step, k] : own_outputs_) memory_[static_cast<size_t>(step)].outputs[k].reset();
   for (const i32 i : may_keep_) memory_[static_cast<size_t>(i)].kept = {};
 }

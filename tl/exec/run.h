@@ -19,6 +19,7 @@ struct RunChanges {
 class Run {
  public:
   Run(Device& device, CommandStream& stream, Snapshot& snapshot, std::shared_ptr<const Plan> plan);
+  ~Run() { let_go_of_slots(); }
 
   // The next evaluation of the same snapshot and plan. What it was given at first is kept alive by the run:
   // `keep` for leaves that do not vary.
@@ -42,7 +43,7 @@ class Run {
   // this run holds, keeps the input's node: the tensors of a cache are many, and fresh memory for each would
   // cost more than all else.
   void take_outputs(const std::vector<SourceRef>& refs, std::vector<Tensor>& outputs);
-  void let_go();  // of the memory of this evaluation
+  void let_go();  // of the memory of this evaluation; small slots stay for the next one
   // Where the value of item `index` is.
   Placement value_of(i32 index) const;
   const std::shared_ptr<Outcome>& outcome() const { return outcome_; }
@@ -69,6 +70,12 @@ class Run {
     std::span<const i32> of(size_t i) const { return {items.data() + begin[i], items.data() + begin[i + 1]}; }
   };
 
+  // What a step is told by, the same in every evaluation: its operands in its batch, and its node.
+  struct Whereabouts {
+    u32 first_operand, last_operand;
+    const Node* node;
+  };
+
   const Node& node_of(const Step& step) const;
   const Node& source_node(const StepInput& in) const { return s_.node_of(source_of(in)); }
   static SourceRef source_of(const StepInput& in) {
@@ -82,6 +89,7 @@ class Run {
   Error memory_error(Error error, const Step& step, int k) const;
   Result<void> allocate_slots(i32& culprit);
   void measure_slots();
+  void let_go_of_slots();
   Result<void> allocate_output(size_t index, int k);
   Result<void> commit_in_place(size_t index);
   void add_command(Batch& batch, size_t index, size_t number);
@@ -104,6 +112,8 @@ class Run {
   void index_steps(const RunChanges& changes);
   void index_operands(size_t index);
   void find_changed(const RunChanges& changes);
+  void find_whereabouts();
+  void fetch_step(const Batch& batch, size_t index, i32 step) const;
   void fill_again(Batch& batch, size_t index);
   void set_command(Batch& batch, Command& c, size_t index, OperandSource* sources);
   int which_output(i32 step, i32 node) const;
@@ -118,6 +128,9 @@ class Run {
   std::vector<std::pair<i32, i32>> own_outputs_;  // step and number of outputs with memory of their own
   std::vector<i32> in_place_;                     // steps that write into memory that is there
   std::vector<i32> may_keep_;                     // steps whose result may be kept
+  // Slots up to this many bytes together stay with a run that is kept: to ask for them again and again would
+  // cost more than what they are for.
+  static constexpr i64 kMostKeptBytes = i64{1} << 20;
   std::vector<i64> slot_bytes_;
   std::vector<i32> largest_;  // step that decides a slot's size
   u64 skipped_ = 0;
@@ -125,6 +138,7 @@ class Run {
 
   std::vector<std::byte*> addresses_;  // of bases
   std::vector<i32> first_own_;         // of a step's outputs, in own_outputs_; -1: it has none there
+  std::vector<i32> number_of_node_;  // of its own memory, in addresses_; -1: it has none, or writes in place
 
   // Of runs that are kept.
   static constexpr size_t kRecent = 8;
@@ -136,8 +150,11 @@ class Run {
   std::vector<Index> by_base_;                       // operands of each batch, by base
   std::vector<std::vector<i32>> moving_bases_;       // of each batch: those whose address may change
   std::vector<u64> changed_at_;                      // evaluation in which a step last changed
-  std::array<std::vector<i32>, kRecent> recent_;     // steps that changed in the last evaluations
-  Index computes_item_, reads_item_, reads_leaf_;    // steps
+  std::vector<u64> set_at_;                          // evaluation for which a step's command was last set
+  std::vector<Whereabouts> whereabouts_;             // of steps
+  static constexpr int kFetchedAhead = 3;
+  std::array<std::vector<i32>, kRecent> recent_;   // steps that changed in the last evaluations, in order
+  Index computes_item_, reads_item_, reads_leaf_;  // steps
   std::vector<i32> varying_leaves_;
   std::vector<size_t> renewed_;     // scratch of take_outputs
   std::vector<i32> reads_varying_;  // steps that read a leaf that varies, or a conversion that may be kept

@@ -2,6 +2,8 @@
 // anew, everything else stays in batches that come back.
 #include "tl/exec/run.h"
 
+#include <algorithm>
+
 namespace tl {
 
 void Run::Index::add(std::vector<std::vector<i32>>& lists) {
@@ -17,7 +19,6 @@ void Run::begin_again(const RunChanges& changes, std::shared_ptr<const void> kee
   changes_ = is_first ? nullptr : &changes;
   keep_ = std::move(keep);
   skipped_ = 0;
-  slots_.clear();
   if (is_first) return index_steps(changes);
   outcome_ = std::make_shared<Outcome>();
   find_changed(changes);
@@ -30,6 +31,8 @@ void Run::index_steps(const RunChanges& changes) {
   by_base_.resize(plan_->batch_ends.size());
   moving_bases_.resize(plan_->batch_ends.size());
   changed_at_.assign(plan_->steps.size(), count_);
+  set_at_.assign(plan_->steps.size(), 0);
+  find_whereabouts();
   varying_leaves_.assign(changes.varying_leaves.begin(), changes.varying_leaves.end());
   std::vector<u8> varies(s_.leaves.size(), 0);
   for (const i32 leaf : changes.varying_leaves) varies[static_cast<size_t>(leaf)] = 1;
@@ -67,6 +70,19 @@ void Run::index_steps(const RunChanges& changes) {
   reads_leaf_.add(reads_leaf);
 }
 
+void Run::find_whereabouts() {
+  whereabouts_.clear();
+  u32 next = 0;
+  size_t batch = 0;
+  for (size_t i = 0; i < plan_->steps.size(); ++i) {
+    const Step& step = plan_->steps[i];
+    while (static_cast<i32>(i) >= plan_->batch_ends[batch]) ++batch, next = 0;
+    const u32 begin = next;
+    next += static_cast<u32>(step.inputs.size() + step.outputs.size());
+    whereabouts_.push_back({begin, next, &node_of(step)});
+  }
+}
+
 void Run::find_changed(const RunChanges& changes) {
   std::vector<i32>& changed = recent_[count_ % kRecent];
   changed.clear();
@@ -85,6 +101,7 @@ void Run::find_changed(const RunChanges& changes) {
   for (const i32 leaf : changes.varying_leaves) {
     if (changes.dirty_leaves[static_cast<size_t>(leaf)] != 0) mark(reads_leaf_.of(static_cast<size_t>(leaf)));
   }
+  std::sort(changed.begin(), changed.end());  // in the order of their batches
 }
 
 void Run::index_operands(size_t index) {
@@ -118,19 +135,51 @@ void Run::set_addresses(Batch& batch, size_t index) {
   }
 }
 
+// What set_command writes and is told by. The device has read it since, mostly from another core, and driven
+// the rest out of every cache.
+void Run::fetch_step(const Batch& batch, size_t index, i32 step) const {
+  const auto fetch = [](const void* from, const void* end) {
+    for (const char* at = static_cast<const char*>(from); at < end; at += 64) __builtin_prefetch(at, 1);
+  };
+  const i32 first = index == 0 ? 0 : plan_->batch_ends[index - 1];
+  const size_t number = static_cast<size_t>(step - first);
+  const auto [begin, end, node] = whereabouts_[static_cast<size_t>(step)];
+  fetch(&plan_->steps[static_cast<size_t>(step)], &plan_->steps[static_cast<size_t>(step)].fused_attrs);
+  fetch(&memory_[static_cast<size_t>(step)], &memory_[static_cast<size_t>(step)] + 1);
+  fetch(&node->origin, &node->failure);
+  fetch(&batch.commands[number], &batch.commands[number] + 1);
+  fetch(&batch.attrs[number], &batch.attrs[number] + 1);
+  fetch(batch.operands.data() + begin, batch.operands.data() + end);
+  fetch(sources_[index].data() + begin, sources_[index].data() + end);
+}
+
 // A batch that was filled for an earlier evaluation: what changed since then is made anew, everything else
 // only gets this run's addresses.
 void Run::fill_again(Batch& batch, size_t index) {
   const i32 first = index == 0 ? 0 : plan_->batch_ends[index - 1], last = plan_->batch_ends[index];
+  set_addresses(batch, index);
   const auto again = [&](i32 i) {
-    if (i < first || i >= last || changed_at_[static_cast<size_t>(i)] <= batch.filled_at) return;
+    u64& set_at = set_at_[static_cast<size_t>(i)];
+    if (i < first || i >= last || set_at == count_ || changed_at_[static_cast<size_t>(i)] <= batch.filled_at)
+      return;
+    set_at = count_;
     Command& c = batch.commands[static_cast<size_t>(i - first)];
     set_command(batch, c, static_cast<size_t>(i), &sources_[index][c.first_operand]);
   };
-  set_addresses(batch, index);
   if (count_ - batch.filled_at < kRecent) {
-    for (u64 n = batch.filled_at + 1; n <= count_; ++n) {
-      for (const i32 i : recent_[n % kRecent]) again(i);
+    for (u64 n = count_; n > batch.filled_at; --n) {
+      const std::vector<i32>& changed = recent_[n % kRecent];
+      const auto end = std::lower_bound(changed.begin(), changed.end(), last);
+      auto ahead = std::lower_bound(changed.begin(), changed.end(), first);
+      const auto fetch_ahead = [&] {
+        if (n == count_ && ahead < end) fetch_step(batch, index, *ahead++);
+      };
+      auto next = ahead;
+      for (int k = 0; k < kFetchedAhead; ++k) fetch_ahead();
+      for (; next < end; ++next) {
+        again(*next);
+        fetch_ahead();
+      }
     }
   } else {
     for (i32 i = first; i < last; ++i) again(i);

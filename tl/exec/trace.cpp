@@ -197,9 +197,12 @@ Trace::Fit Trace::update_all(Recorder& recorder, std::vector<Tensor>& inputs, st
     if (leaves_[static_cast<size_t>(i)].kind != Leaf::Kind::Input) continue;
     if (!update_leaf(static_cast<size_t>(i), inputs[next_input++])) return Fit::Types;
   }
-  size_t ahead = 0;
+  // What changed in the last replay most likely changes in this one: the processor may bring it while it is
+  // at work on what comes before. Since then the device has driven it out of every cache.
+  size_t ahead = 0, line = 0;
   const auto fetch_ahead = [&] {
-    if (ahead < changed_before_.size()) fetch(static_cast<size_t>(changed_before_[ahead++]));
+    if (ahead >= lines_end_.size()) return;
+    for (const size_t end = lines_end_[ahead++]; line < end; ++line) __builtin_prefetch(lines_[line], 1);
   };
   for (int k = 0; k < kFetchedAhead; ++k) fetch_ahead();
   changed_now_.clear();
@@ -213,7 +216,9 @@ Trace::Fit Trace::update_all(Recorder& recorder, std::vector<Tensor>& inputs, st
     changed_now_.push_back(static_cast<i32>(i));
     fetch_ahead();
   }
+  const bool is_like_before = changed_now_ == changed_before_;
   changed_now_.swap(changed_before_);
+  if (!is_like_before) find_lines();
   for (const i32 i : varying_leaves_) {  // literals that no item reads
     const size_t number = static_cast<size_t>(i);
     if (leaves_[number].kind == Leaf::Kind::Literal && !made_[number] && !make_leaf(number, given))
@@ -223,15 +228,30 @@ Trace::Fit Trace::update_all(Recorder& recorder, std::vector<Tensor>& inputs, st
   return check_guards(guards_.size()) ? Fit::Fits : Fit::Guard;
 }
 
-// What changed in the last replay most likely changes in this one: the processor may bring it while it is at
-// work on what comes before.
-void Trace::fetch(size_t index) const {
-  const auto lines = [](const void* from, const void* end) {
-    for (const char* at = static_cast<const char*>(from); at < end; at += 64) __builtin_prefetch(at, 1);
+// The memory that update_item needs for each item that changed. Addresses may be stale by the next replay:
+// they are only ever fetched.
+void Trace::find_lines() {
+  lines_.clear();
+  lines_end_.clear();
+  const auto add = [&](const void* from, const void* end) {
+    for (const char* at = static_cast<const char*>(from); at < end; at += 64) lines_.push_back(at);
   };
-  const SnapshotItem& item = snapshot_.items[index];
-  lines(&item, &item + 1);
-  lines(item.node, &item.node->inputs);
+  for (const i32 index : changed_before_) {
+    const SnapshotItem& item = snapshot_.items[static_cast<size_t>(index)];
+    add(&item, &item + 1);
+    add(item.node, &item.node->inputs);
+    for (const SourceRef ref : item.inputs) {
+      const Node& input = snapshot_.node_of(ref);
+      add(&input, &input.value);
+      if (!is_leaf(ref)) {
+        const SnapshotItem& place = snapshot_.items[static_cast<size_t>(ref)];
+        add(&place.base, &place.compliant);
+      } else if (input.value.buffer != nullptr && input.value.buffer->is_reserved) {
+        add(input.value.buffer.get(), input.value.buffer.get() + 1);
+      }
+    }
+    lines_end_.push_back(static_cast<u32>(lines_.size()));
+  }
 }
 
 // Takes the tensor if it fits.

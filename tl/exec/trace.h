@@ -128,7 +128,7 @@ class Trace {
     return dirty[static_cast<size_t>(is_leaf(ref) ? ~ref : ref)] != 0;
   }
   bool update_leaf(size_t number, Tensor& tensor);
-  void fetch(size_t index) const;
+  void find_lines();
   bool make_leaf(size_t number, std::span<const i64> given);
   bool make_leaves_of(size_t index, std::span<const i64> given);
   bool compute_ints(size_t count, std::span<const i64> given);
@@ -160,8 +160,11 @@ class Trace {
   // What has changed in this replay: what an item computes, its type or place, a leaf's.
   std::vector<u8> item_changed_, item_dirty_, leaf_dirty_;
   std::vector<i32> varying_leaves_, in_place_items_;
-  static constexpr int kFetchedAhead = 6;
+  static constexpr int kFetchedAhead = 3;
   std::vector<i32> changed_before_, changed_now_;  // items, in order
+  // Where the processor finds what each item of changed_before_ is made anew from: `lines_end_` of them.
+  std::vector<const char*> lines_;
+  std::vector<u32> lines_end_;
   std::shared_ptr<const void> keep_;
   std::vector<Item> items_;
   std::vector<TraceInt> ints_;

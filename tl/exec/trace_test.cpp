@@ -92,8 +92,33 @@ TEST_F(Traced, APlanThatWasForgottenIsMadeAgain) {
     }
     ASSERT_TRUE(executor->wait(y).ok());
   }
+  EXPECT_LT(device.prepared_orders(), 1200u) << "a program that never repeats itself grows";
   ASSERT_TRUE(replay({floats({4}, 4)}));
   EXPECT_EQ(first(), 4);
+}
+
+TEST(TracedConstants, ThatAnotherStreamComputesAreWaitedForByEveryReplay) {
+  HeldDevice device;
+  const auto theirs = *Executor::create(device, {}), ours = *Executor::create(device, {});
+  const std::vector<float> ones(4, 1.0f);
+  const Tensor x = *ours->from_host({DType::F32, {4}}, std::as_bytes(std::span(ones)));
+  const Tensor weight = *theirs->apply(op_neg, std::array{x});
+  ASSERT_TRUE(theirs->submit({&weight, 1}).ok());
+  Trace trace;
+  const SourceRef in = trace.add_input(x), constant = trace.add_constant(weight);
+  const Tensor sum = *ours->apply(op_sub, std::array{x, weight});
+  trace.add_output(trace.add_node(*sum.node(), std::array{in, constant}, {}));
+  trace.finish();
+  std::vector<Tensor> results;
+  for (int i = 0; i < 3; ++i) {
+    std::vector<Tensor> inputs{x}, outputs;
+    ASSERT_TRUE(*ours->replay(trace, inputs, {}, outputs));
+    const Placement& value = outputs[0]->value;
+    EXPECT_FALSE(device.may_start({static_cast<StreamId>(value.stream), value.ready})) << "replay " << i;
+    results.push_back(outputs[0]);
+  }
+  device.open();
+  for (const Tensor& result : results) EXPECT_EQ(ours->read(result)->as_double(0), 2);
 }
 
 TEST_F(Traced, WhatDoesNotFitIsGivenBackWhole) {

@@ -24,7 +24,6 @@ enum class Op : u8 {
   LoadEmpty,     // a = nothing: an argument that is not given
   LoadBool,      // a = b
   Move,          // a = b
-  Take,          // a = b, b is left empty
   Clear,         // registers a .. a+b-1 let go of what they hold
   GetGlobal,     // a = globals[b, c]
   SetGlobal,     // globals[b, c] = a, which it takes or not

@@ -228,7 +228,8 @@ void Compiler::literal_set(const ast::List& e, u16 dst) {
     call("update", first, first, 2);
     fn_->next_register = first;
   }
-  emit(Op::Take, e.span, dst, whole);
+  emit(Op::Move, e.span, dst, whole);
+  emit(Op::Clear, e.span, whole, 1);
 }
 
 void Compiler::string(const ast::String& e, u16 dst) {
@@ -324,17 +325,15 @@ void Compiler::binary(const ast::Binary& e, u16 dst) {
 }
 
 void Compiler::short_circuit(const ast::Binary& e, u16 dst) {
-  // `dst` may be a variable that the right side reads.
-  const u16 result = is_temporary(dst) ? dst : new_register(e.span);
-  expression_to(*e.lhs, result);
-  const size_t skip = emit_jump(e.op == ast::BinaryOp::And ? Op::JumpIfNot : Op::JumpIf, e.lhs->span, result);
-  expression_to(*e.rhs, result);
-  emit(Op::ToBool, e.rhs->span, result);
+  // `dst` is no variable that the right side could read: see may_compute_in_place.
+  expression_to(*e.lhs, dst);
+  const size_t skip = emit_jump(e.op == ast::BinaryOp::And ? Op::JumpIfNot : Op::JumpIf, e.lhs->span, dst);
+  expression_to(*e.rhs, dst);
+  emit(Op::ToBool, e.rhs->span, dst);
   const size_t done = emit_jump(Op::Jump, e.span);
   patch(skip);
-  emit(Op::LoadBool, e.span, result, e.op == ast::BinaryOp::And ? 0 : 1);
+  emit(Op::LoadBool, e.span, dst, e.op == ast::BinaryOp::And ? 0 : 1);
   patch(done);
-  if (result != dst) emit(Op::Take, e.span, dst, result);
 }
 
 void Compiler::unary(const ast::Unary& e, u16 dst) {

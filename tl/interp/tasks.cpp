@@ -95,6 +95,11 @@ void TaskPool::wait(const TaskRecord& task, const TaskRecord* self, bool to_the_
   dispatch();
 }
 
+void TaskPool::drop() {
+  const std::lock_guard lock(mutex_);
+  drops_ = true;
+}
+
 void TaskPool::stop(TaskRecord& task) {
   {
     const std::lock_guard lock(mutex_);
@@ -108,7 +113,10 @@ void TaskPool::work() {
   std::unique_lock lock(mutex_);
   while (true) {
     work_.wait(lock, [&] { return is_closing_ || (!queue_.empty() && resuming_ == 0 && running_ < limit_); });
-    if (is_closing_) return;
+    if (is_closing_) {
+      if (drops_ && executor != nullptr) executor->drop();
+      return;
+    }
     const std::shared_ptr<TaskRecord> task = std::move(queue_.begin()->second);
     queue_.erase(queue_.begin());
     --idle_, ++running_;

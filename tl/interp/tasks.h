@@ -70,6 +70,8 @@ class TaskPool {
   // have to see the end of it.
   void wait(const TaskRecord& task, const TaskRecord* self, bool to_the_end = false);
   void stop(TaskRecord& task);
+  // The program is over: nobody looks at what tasks have not computed.
+  void drop();
   // The globals that a function may look at, itself or through what it calls by name.
   std::vector<size_t> globals_of(const Proto& proto);
   size_t limit() const { return limit_; }
@@ -91,7 +93,7 @@ class TaskPool {
   std::vector<std::thread> threads_;
   u64 spawned_ = 0;
   size_t running_ = 0, idle_ = 0, resuming_ = 0;  // tasks; threads without one; tasks whose wait is over
-  bool is_closing_ = false;
+  bool is_closing_ = false, drops_ = false;
   std::map<size_t, std::vector<size_t>> globals_;  // what globals_of said, by Proto::index
 };
 

@@ -288,9 +288,6 @@ enter_frame:
       case Op::Move:
         base[i.a] = base[i.b];
         break;
-      case Op::Take:
-        base[i.a] = std::move(base[i.b]);
-        break;
       case Op::Clear:
         for (u16 k = 0; k < i.b; ++k) base[i.a + k].clear();
         break;

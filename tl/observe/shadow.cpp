@@ -106,11 +106,11 @@ void Shadow::touch(const Toucher& by) {
 std::optional<Error> Shadow::check_meant(const Access& access, const Toucher& by) const {
   if (access.step < 0) return std::nullopt;
   const i64 end = access.offset_bytes + access.size_bytes;
-  const auto meant = sequence_of_.find({access.run, access.step});
-  if (access.run != nullptr && meant == sequence_of_.end()) return std::nullopt;
+  const auto meant = wrote_.find({access.run, access.step});
+  if (access.run != nullptr && (meant == wrote_.end() || meant->second.run.expired())) return std::nullopt;
   for (auto it = first_in(access.offset_bytes); it != written_.end() && it->first < end; ++it) {
     const Written& w = it->second;
-    const bool is_later = access.run != nullptr ? w.sequence > meant->second : !w.by.what.empty();
+    const bool is_later = access.run != nullptr ? w.sequence > meant->second.sequence : !w.by.what.empty();
     if (!is_later) continue;
     return fault(fmt::format("{} reads memory that {} has written over: the value it means is gone", by.what,
                              name_of(w.by)),
@@ -148,7 +148,10 @@ std::optional<Error> Shadow::read(const Access& access, const Toucher& by, const
 
 std::optional<Error> Shadow::write(const Access& access, const Toucher& by, const Knowledge& knowledge) {
   const i64 begin = access.offset_bytes, end = begin + access.size_bytes;
-  if (begin >= end) return std::nullopt;
+  if (begin >= end) {  // an append of no rows: what it means is what lies there
+    remember(by);
+    return std::nullopt;
+  }
   std::optional<Error> found;
   const auto check = [&](const Toucher& other, std::string_view does) {
     if (found || other.what.empty() || knowledge.knows(by.stream, {other.stream, other.value})) return;
@@ -163,9 +166,17 @@ std::optional<Error> Shadow::write(const Access& access, const Toucher& by, cons
     check(it->second.by, "writes");
   std::erase_if(readings_, [&](const Reading& r) { return r.begin >= begin && r.end <= end; });
   put(begin, end, by);
-  sequence_of_[{by.run, by.step}] = sequence_;
+  remember(by);
   touch(by);
   return found;
+}
+
+void Shadow::remember(const Toucher& by) {
+  const std::shared_ptr<const Outcome> run = by.run.lock();
+  wrote_[{run.get(), by.step}] = {sequence_, by.run};
+  if (wrote_.size() < forget_at_) return;
+  std::erase_if(wrote_, [](const auto& entry) { return entry.second.run.expired(); });
+  forget_at_ = 2 * wrote_.size() + 64;
 }
 
 }  // namespace tl

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <map>
+#include <memory>
 #include <optional>
 #include <unordered_map>
 #include <vector>
@@ -17,7 +18,7 @@ struct Toucher {
   Span origin = {};
   StreamId stream = {};
   u64 value = 0;  // its ticket on that stream
-  const Outcome* run = nullptr;
+  std::weak_ptr<const Outcome> run = {};
   i32 step = -1;
 };
 
@@ -79,8 +80,17 @@ class Shadow {
   Ranges written_;
   std::vector<Reading> readings_;
   std::vector<Toucher> last_;
+  // What each step wrote here last. A run that is over is remembered until it is forgotten here, so that no
+  // later run can lie at its address and be taken for it.
+  struct Wrote {
+    u64 sequence;
+    std::weak_ptr<const Outcome> run;
+  };
+  void remember(const Toucher& by);
+
   u64 sequence_ = 0;
-  std::map<std::pair<const Outcome*, i32>, u64> sequence_of_;  // of what each step wrote here last
+  std::map<std::pair<const Outcome*, i32>, Wrote> wrote_;
+  size_t forget_at_ = 64;
 };
 
 // "softmax", "the host".

@@ -383,7 +383,7 @@ std::optional<Error> ValidatingDevice::use_after_free(BufferId id, const Toucher
 }
 
 std::optional<Error> ValidatingDevice::look_at(const Batch& batch, const Command& c, Ticket ticket) {
-  const Toucher by{c.op->name, c.origin, ticket.stream, ticket.value, batch.outcome.get(), c.step};
+  const Toucher by{c.op->name, c.origin, ticket.stream, ticket.value, batch.outcome, c.step};
   std::optional<Error> found;
   const auto look = [&](Access::Mode mode) {
     for (const Access& access : batch.accesses_of(c)) {

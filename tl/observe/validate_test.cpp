@@ -228,6 +228,23 @@ TEST_F(Validate, AStaleMaskIsCaught) {
   expect(done.error(), "next reads memory that fill has written over", 12, "fill wrote here", 11);
 }
 
+// Runs come and go, and a later one may lie where an earlier one lay. Its append of no rows writes nothing,
+// and what is read for it is not what the earlier run's step of that number wrote.
+TEST_F(Validate, AnAppendOfNoRowsIsNotTakenForAnEarlierRun) {
+  const Memory rows = memory(), b = memory();
+  for (int i = 0; i < 100; ++i) {
+    outcome = nullptr, outcome = std::make_shared<Outcome>();
+    Plan p;
+    add(p, op_fill, 10, nullptr, rows);
+    Command& c = p.batch->commands.back();
+    c.step = i % 3 == 1 ? 1 : 0;
+    if (i % 3 == 2) c.kept_bytes = kBytes, p.batch->accesses.back().size_bytes = 0;
+    add(p, op_next, 11, rows, b, {0}, {.run = outcome.get(), .step = c.step});
+    const Result<Ticket> done = run(std::move(p));
+    ASSERT_TRUE(done.ok()) << "run " << i << ": " << done.error().message;
+  }
+}
+
 TEST_F(Validate, AStaleMaskOfTheHostIsCaught) {
   const Memory mask = floats({1, 2, 3, 4}), b = memory();
   Plan p;

@@ -133,6 +133,7 @@ ast::ExprPtr Parser::parse_operators(ast::ExprPtr lhs, size_t first, int min_lev
       const size_t rhs_first = at_;
       ast::ExprPtr rhs = make_unary(ast::UnaryOp::Minus, rhs_first - 1, {file_, op_span.end - 1, op_span.end},
                                     parse_binary(kSum));
+      mark(&SyntaxMarks::operators, op_span.begin);
       auto less = make<ast::Binary>(first);
       less->op = BinaryOp::Less;
       less->op_span = {file_, op_span.begin, op_span.begin + 1};
@@ -198,6 +199,7 @@ ast::ExprPtr Parser::make_unary(ast::UnaryOp op, size_t first, Span op_span, ast
 
 ast::ExprPtr Parser::make_binary(BinaryOp op, size_t first, Span op_span, ast::ExprPtr lhs,
                                  ast::ExprPtr rhs) {
+  if (op != BinaryOp::Join) mark(&SyntaxMarks::operators, op_span.begin);
   auto binary = make<ast::Binary>(first);
   binary->op = op;
   binary->op_span = op_span;

@@ -118,6 +118,7 @@ ast::ExprPtr Parser::parse_literal_rest(ast::ExprPtr lhs, size_t first) {
   const Span op_span = here();
   take();
   ast::ExprPtr rhs = parse_expression();
+  mark(&SyntaxMarks::operators, op_span.begin);
   auto unify = make<ast::Binary>(first);
   unify->op = ast::BinaryOp::Unify;
   unify->op_span = op_span;

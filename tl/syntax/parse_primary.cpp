@@ -398,6 +398,8 @@ ast::ExprPtr Parser::parse_closure() {
   if (!eat(Kind::OrOr)) {
     take();
     list(Kind::Pipe, first, [&] { params.push_back(parse_param()); });
+    mark(&SyntaxMarks::bars, tokens_[first].begin);
+    mark(&SyntaxMarks::bars, tokens_[at_ - 1].begin);
   }
   ast::TypePtr result = eat(Kind::Arrow) ? parse_type() : nullptr;
   block_at_ = at_;

@@ -55,6 +55,7 @@ ast::Block Parser::parse_block() {
     block.span = here();
     return block;
   }
+  mark(&SyntaxMarks::blocks, tokens_[open].begin);
   const Nest nest(*this);
   const With brackets(bracket_depth_, 0);
   const With structs(no_struct_literal_, false);
@@ -71,6 +72,7 @@ ast::Block Parser::parse_block() {
 ast::StmtPtr Parser::parse_statement() {
   const Nest nest(*this);
   const size_t first = at_;
+  mark(&SyntaxMarks::statements, here().begin);
   ast::StmtPtr statement = at(Kind::Ident) ? parse_word_statement() : parse_keyword_statement();
   if (statement == nullptr) statement = parse_expression_statement();
   statement->span = since(first);
@@ -292,6 +294,7 @@ bool Parser::parse_unpacking(std::vector<ast::Ident>& names, std::vector<ast::Un
   const size_t open = at_;
   const bool is_square = take().kind == Kind::LeftBracket;
   bool is_nested = false;
+  if (at(is_square ? Kind::RightBracket : Kind::RightParen)) expect_name("a variable");
   list(is_square ? Kind::RightBracket : Kind::RightParen, open, [&] {
     ast::Unpacking part{.name = names.size(), .parts = {}};
     if (at(Kind::LeftParen) || at(Kind::LeftBracket)) {

@@ -199,7 +199,8 @@ ast::ExprPtr Parser::parse_whole_expression(Parser& outer) {
   return e;
 }
 
-std::unique_ptr<ast::Module> parse(const SourceFiles& files, FileId file, Diagnostics& diags) {
+std::unique_ptr<ast::Module> parse(const SourceFiles& files, FileId file, Diagnostics& diags,
+                                   SyntaxMarks* marks) {
   Diagnostics mine;
   const TokenList tokens = lex(files, file, mine);
   bool incomplete = false;  // an unclosed comment or string: more lines may close it
@@ -207,6 +208,7 @@ std::unique_ptr<ast::Module> parse(const SourceFiles& files, FileId file, Diagno
     incomplete |= d.code == DiagCode::UnterminatedComment || d.code == DiagCode::UnterminatedString;
   }
   Parser parser(files, tokens, mine);
+  parser.keep_marks(marks);
   if (incomplete) parser.mute_errors_at_end();
   auto module = parser.parse_module();
   module->ends_early |= incomplete;

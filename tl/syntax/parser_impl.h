@@ -11,6 +11,7 @@
 
 #include "tl/syntax/ast.h"
 #include "tl/syntax/lexer.h"
+#include "tl/syntax/parser.h"
 
 namespace tl {
 
@@ -23,6 +24,7 @@ class Parser {
   // An unclosed comment or string swallowed the rest of the file: that the rest is missing is not news.
   void mute_errors_at_end() { end_muted_ = true; }
   std::unique_ptr<ast::Fn> parse_bare_signature();
+  void keep_marks(SyntaxMarks* marks) { marks_ = marks; }
   // For expressions inside strings: `outer` lends its counters. Null after an error.
   ast::ExprPtr parse_whole_expression(Parser& outer);
 
@@ -114,6 +116,9 @@ class Parser {
   Diagnostic& complain(DiagCode code, Span where, const Args&... args) {
     if (panic_) return muted_ = Diagnostic{};
     return diags_.report(code, where, args...);
+  }
+  void mark(std::vector<u32> SyntaxMarks::*list, u32 offset) {
+    if (marks_ != nullptr) (marks_->*list).push_back(offset);
   }
   void too_deep(int limit);
   void grow() {
@@ -273,6 +278,7 @@ class Parser {
   const std::vector<Token>& tokens_;
   Diagnostics& diags_;
   Diagnostic muted_;
+  SyntaxMarks* marks_ = nullptr;
   size_t at_ = 0;
   u32 expr_count_ = 0;
   int depth_ = 0, height_ = 0;

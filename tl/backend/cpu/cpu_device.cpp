@@ -1,7 +1,6 @@
 #include "tl/backend/cpu/cpu_device.h"
 
 #include <sched.h>
-#include <unistd.h>
 
 #include <fstream>
 #include <thread>
@@ -9,6 +8,7 @@
 #include "tl/backend/cpu/cpu_stream.h"
 #include "tl/backend/cpu/peaks.h"
 #include "tl/backend/cpu/simd_level.h"
+#include "tl/base/physical_memory.h"
 
 namespace tl::cpu {
 namespace {
@@ -30,7 +30,7 @@ class CpuDevice : public HostDevice {
     threads = info_.threads = pool_.threads();
     info_.description =
         fmt::format("{}, {} thread{}, {}", processor_name(), threads, threads == 1 ? "" : "s", info_.simd);
-    info_.memory_bytes = static_cast<i64>(sysconf(_SC_PHYS_PAGES)) * sysconf(_SC_PAGE_SIZE);
+    info_.memory_bytes = physical_memory_bytes();
   }
   const DeviceInfo& info() const override { return info_; }
   Backend backend() const override { return Backend::Cpu; }

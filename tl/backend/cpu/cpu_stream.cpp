@@ -128,21 +128,18 @@ CommandStream::Running StreamState::running() const {
   return now_;
 }
 
-bool StreamState::run_parts(Worker& worker, bool only_one) {
-  bool ran = false;
+bool StreamState::run_next(Worker& worker) {
   u64 cursor = cursor_.load(std::memory_order_acquire);
   for (;;) {
     const i32 next = next_part(cursor), total = total_parts(cursor);
-    if (next >= total) return ran;
+    if (next >= total) return false;
     if (!cursor_.compare_exchange_weak(cursor, cursor + 1, std::memory_order_acq_rel,
                                        std::memory_order_acquire)) {
       continue;
     }
     run_part(next, worker);
-    ran = true;
     if (done_.fetch_add(1, std::memory_order_acq_rel) + 1 == total) advance();
-    if (only_one) return true;
-    cursor = cursor_.load(std::memory_order_acquire);
+    return true;
   }
 }
 

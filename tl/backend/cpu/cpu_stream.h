@@ -27,7 +27,7 @@ class StreamState : public WorkSource, public std::enable_shared_from_this<Strea
   Ticket enqueue(std::unique_ptr<Batch> batch, std::shared_ptr<const Groups> groups, Then then);
   void cancel();
   CommandStream::Running running() const;
-  bool run_parts(Worker& worker, bool only_one) override;
+  bool run_next(Worker& worker) override;
   void poke() override;
 
  private:

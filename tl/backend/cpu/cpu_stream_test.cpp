@@ -18,6 +18,9 @@ void sleep_a_little(KernelCall& call) {
   std::this_thread::sleep_for(std::chrono::milliseconds(30));
   add_one(call);
 }
+void sleep_a_moment(KernelCall&) {
+  std::this_thread::sleep_for(std::chrono::milliseconds(1));
+}
 void always_fails(KernelCall& call) {
   call.fail(fmt::format("unit {} went wrong", call.begin));
 }
@@ -30,9 +33,12 @@ void later_parts_fail(KernelCall& call) {
 // Waits until the test opens the gate.
 std::atomic<bool> gate_is_open{false};
 std::atomic<int> at_gate{0};
-void wait_at_gate(KernelCall& call) {
+void only_wait_at_gate(KernelCall&) {
   ++at_gate;
   while (!gate_is_open) std::this_thread::yield();
+}
+void wait_at_gate(KernelCall& call) {
+  only_wait_at_gate(call);
   add_one(call);
 }
 std::atomic<std::thread::id> ran_on;
@@ -57,10 +63,13 @@ i64 one_unit(const KernelCall&) {
 }
 
 const Kernel kAddOne{.run = add_one, .unit_cost = expensive};
+const Kernel kSleeps{.run = sleep_a_moment, .units = one_unit, .unit_cost = very_expensive};
 const Kernel kSlow{.run = sleep_a_little, .units = one_unit, .unit_cost = very_expensive};
 const Kernel kFails{.run = always_fails};
 const Kernel kLaterPartsFail{.run = later_parts_fail, .unit_cost = very_expensive};
 const Kernel kGate{.run = wait_at_gate, .units = one_unit, .unit_cost = very_expensive};
+const Kernel kGateOnly{.run = only_wait_at_gate, .units = one_unit, .unit_cost = very_expensive};
+const Kernel kGateOfMany{.run = wait_at_gate, .unit_cost = very_expensive};
 const Kernel kNoteThread{.run = note_thread, .units = one_unit};
 const Kernel kNoteThreadOfMuch{.run = note_thread, .unit_cost = very_expensive};
 const Kernel kAddAndNegate{.run = add_and_negate, .unit_cost = expensive};
@@ -328,6 +337,47 @@ TEST_P(CpuStreamTest, CancellingFailsWhatIsQueuedAndNothingAfter) {
   EXPECT_EQ(at(c), 0);
   EXPECT_FALSE(lane.last->any_failed()) << "what came after was cancelled as well";
   EXPECT_EQ(at(d), 1);
+}
+
+TEST_P(CpuStreamTest, WhatIsCancelledWhileItRunsIsNotTakenForComputed) {
+  Lane lane(*device_);
+  const Data a = buffer(1'000'000), b = buffer(1'000'000);
+  lane.add(kGateOfMany, a, b);
+  const Ticket t = lane.submit();
+  while (at_gate == 0) std::this_thread::yield();
+  lane.stream->cancel();
+  gate_is_open = true;
+  ASSERT_TRUE(lane.stream->wait(t));
+  ASSERT_NE(lane.last->failure_of(0), nullptr);
+  EXPECT_EQ(lane.last->failure_of(0)->error.code, Code::Interrupted);
+}
+
+// However much one stream has queued, the first part of another's work is the next but a few.
+TEST_P(CpuStreamTest, NobodyWaitsForAllThatAnotherStreamHasQueued) {
+  for (const bool comes_later : {false, true}) {
+    gate_is_open = false, at_gate = 0;
+    Lane busy(*device_);
+    std::unique_ptr<Lane> small;
+    if (!comes_later) small = std::make_unique<Lane>(*device_);
+    const Data a = buffer(1), b = buffer(1), c = buffer(1);
+    // Where there are one or two threads all of them are at work when the small one comes.
+    const int gates = std::min(GetParam(), 2);
+    for (int i = 0; i < gates; ++i) busy.add(kGateOnly, a, b, std::vector<i32>{});
+    busy.submit();
+    Ticket last;
+    for (int i = 0; i < 20; ++i) {
+      for (int k = 0; k < gates; ++k) busy.add(kSleeps, a, b, std::vector<i32>{});
+      last = busy.submit();
+    }
+    while (at_gate < gates) std::this_thread::yield();
+    if (comes_later) small = std::make_unique<Lane>(*device_);
+    small->add(kAddOne, a, c);
+    const Ticket t = small->submit();
+    gate_is_open = true;
+    ASSERT_TRUE(small->stream->wait(t));
+    EXPECT_FALSE(busy.stream->reached(last)) << "it was served last" << (comes_later ? ", being new" : "");
+    EXPECT_EQ(at(c), 1);
+  }
 }
 
 TEST_P(CpuStreamTest, CancellingEndsAWaitForAnotherStream) {

@@ -77,9 +77,11 @@ void WorkerPool::poke_all() {
 }
 
 bool WorkerPool::run_once(Worker& worker, const Sources& sources) {
-  // Part by part in turn where there are several, so that nobody waits for all that another has queued.
+  // In turn, so that nobody waits for all that another has queued.
   bool ran = false;
-  for (const auto& source : sources) ran |= source->run_parts(worker, sources.size() > 1);
+  for (const auto& source : sources) {
+    if (source->run_next(worker)) ran = true;
+  }
   return ran;
 }
 

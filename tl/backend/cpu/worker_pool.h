@@ -22,8 +22,9 @@ struct Worker {
 class WorkSource {
  public:
   virtual ~WorkSource() = default;
-  // Runs parts until none is left to take, or one only; false if there was none.
-  virtual bool run_parts(Worker& worker, bool only_one) = 0;
+  // Runs the next part that is to be done; false if there is none. One at a time, so that a source that is
+  // added meanwhile has its turn too.
+  virtual bool run_next(Worker& worker) = 0;
   // Another source has finished something this one may be waiting for.
   virtual void poke() = 0;
 };

@@ -123,6 +123,8 @@ const OpCases cases_rope_tables = {
              .in = {f32({1, 1, 2}).values({1, 0}), f32({1, 2}).values({0}), f32({1, 2}).values({1})},
              .want = {0, 1}},
             {.name = "longer tables", .in = {f32({2, 5, 3, 32}), f32({9, 32}), f32({9, 32})}},
+            {.name = "parts of wider tables",
+             .in = {f32({5, 3, 32}), f32({9, 70}).columns(3, 32), f32({18, 32}).every_row(2)}},
             {.name = "half-split",
              .in = {f32({5, 3, 34}), f32({9, 34}), f32({9, 34})},
              .attrs = "pairing: half"},

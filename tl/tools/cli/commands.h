@@ -29,6 +29,10 @@ int run_std(const SessionOptions& options, const std::string& program, const std
             std::vector<std::string> args);
 int check(const std::vector<std::string>& files, bool json);
 
+// Lays out programs, and those in folders. Prints the names of those that would change, if it only checks.
+int format_files(const std::vector<std::string>& names, bool only_checks);
+int format_stdin(bool only_checks);
+
 int inspect(const std::string& model, bool json);
 int tokenize(const std::string& model, bool json, bool special);
 int detokenize(const std::string& model, bool json);
@@ -36,6 +40,8 @@ int diff(const std::string& a, const std::string& b);
 int models_list(bool json);
 int models_fetch(const std::string& name);
 int models_path(const std::string& name);
+// One builtin or family; all families where `name` is empty; docs/reference.md with `markdown`.
+int doc(const std::string& name, bool json, bool markdown);
 int devices(bool json);
 int version(bool json);
 

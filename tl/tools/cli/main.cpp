@@ -84,7 +84,7 @@ struct Said {
   std::string model, other;  // MODEL or NAME; of `diff`, A and B
   std::vector<std::string> files;
   std::vector<std::string> args;  // as --name=value, for a program of the standard library
-  bool json = false, special = false;
+  bool json = false, special = false, markdown = false, only_checks = false, from_stdin = false;
   int code = kOk;
 };
 
@@ -149,6 +149,25 @@ void add_check(CLI::App& app, Said& said) {
   cmd->add_option("FILE", said.files, "programs")->required();
   cmd->add_flag("--json", said.json, "one diagnostic a line");
   cmd->callback([&said] { said.code = check(said.files, said.json); });
+}
+
+void add_fmt(CLI::App& app, Said& said) {
+  CLI::App* cmd = app.add_subcommand("fmt", "lays out programs: indentation, spaces, blank lines");
+  CLI::Option* files = cmd->add_option("FILE", said.files, "programs, or folders of them");
+  cmd->add_flag("--check", said.only_checks, "writes nothing; names what would change, and ends with 1");
+  cmd->add_flag("--stdin", said.from_stdin, "from standard input to standard output")->excludes(files);
+  cmd->callback([&said] {
+    if (said.files.empty() && !said.from_stdin) throw CLI::RequiredError("FILE");
+    said.code = said.from_stdin ? format_stdin(said.only_checks) : format_files(said.files, said.only_checks);
+  });
+}
+
+void add_doc(CLI::App& app, Said& said) {
+  CLI::App* cmd = app.add_subcommand("doc", "what a builtin means; without NAME, all of them by family");
+  CLI::Option* name = cmd->add_option("NAME", said.model, "a builtin, or a family of builtins");
+  CLI::Option* json = cmd->add_flag("--json", said.json, "one object, or one array");
+  cmd->add_flag("--markdown", said.markdown, "the whole reference page")->excludes(name)->excludes(json);
+  cmd->callback([&said] { said.code = doc(said.model, said.json, said.markdown); });
 }
 
 // A command that is a program of the standard library with a model as its first argument.
@@ -295,6 +314,8 @@ int main_impl(int argc, char** argv) {
   add_run(app, said);
   add_explain(app, said);
   add_check(app, said);
+  add_fmt(app, said);
+  add_doc(app, said);
   add_std_commands(app, said);
   add_file_commands(app, said);
   add_models(app, said);

@@ -239,7 +239,8 @@ void Compiler::literal_set(const ast::List& e, u16 dst) {
     call("update", first, first, 2);
     fn_->next_register = first;
   }
-  emit(Op::Take, e.span, dst, whole);
+  emit(Op::Move, e.span, dst, whole);
+  emit(Op::Clear, e.span, whole, 1);
 }
 
 void Compiler::range(const ast::Range& e, u16 dst) {

@@ -121,10 +121,11 @@ void Compiler::take_apart(const std::vector<ast::Unpacking>& parts, u16 first, u
   for (size_t i = 0; i < parts.size(); ++i) {
     const auto item = static_cast<u16>(items + i);
     if (parts[i].parts.empty())
-      emit(Op::Take, span, static_cast<u16>(first + parts[i].name), item);
+      emit(Op::Move, span, static_cast<u16>(first + parts[i].name), item);
     else
       take_apart(parts[i].parts, first, 0, item, span);
   }
+  emit(Op::Clear, span, items, parts.size());
   fn_->next_register = items;
 }
 

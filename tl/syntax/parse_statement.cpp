@@ -397,6 +397,7 @@ bool Parser::parse_unpacking(std::vector<ast::Ident>& names, std::vector<ast::Un
   const size_t open = at_;
   const bool is_square = take().kind == Kind::LeftBracket;
   bool is_nested = false;
+  if (at(is_square ? Kind::RightBracket : Kind::RightParen)) expect_name("a variable");
   list(is_square ? Kind::RightBracket : Kind::RightParen, open, [&] {
     ast::Unpacking part{.name = names.size(), .parts = {}};
     if (at(Kind::LeftParen) || at(Kind::LeftBracket)) {

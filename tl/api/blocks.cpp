@@ -2,6 +2,7 @@
 
 #include <chrono>
 
+#include "tl/api/trace_text.h"
 #include "tl/builtins/context.h"
 #include "tl/diag/print.h"
 #include "tl/interp/instance.h"

@@ -57,6 +57,8 @@ Result<std::optional<interp::Program>> build(const std::string& file, SourceFile
   return build(files.add(file == "-" ? "<stdin>" : file, std::move(text)), files, diags, lint);
 }
 
+}  // namespace
+
 ProgramOutcome run_file(const SessionOptions& options, const SessionHooks& hooks, const std::string& file,
                         std::vector<std::string> args, bool colour) {
   size_t blocks = 0;

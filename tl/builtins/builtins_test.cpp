@@ -121,7 +121,7 @@ class Calls : public testing::Test {
 
 TEST_F(Calls, ConvertToTheSignaturesTypes) {
   EXPECT_EQ(call("len", {ints({1, 2})}), "2");
-  EXPECT_EQ(call("print", {Value(i64{1}), make_string("x"), Value(2.5)}), "void");
+  EXPECT_EQ(call("print", {Value(i64{1}), make_string("x"), Value(2.5)}), "none");
   EXPECT_EQ(out.take(), "1 x 2.5\n");
   EXPECT_EQ(call("zeros", {make_list({Value(2.0)})}), "[0.0000 0.0000] shape=[2] float32");
   EXPECT_EQ(call("sum", {ints({1, 2, 3})}), "6") << "a list as a tensor, a default for the axis";

@@ -331,7 +331,7 @@ const Builtin kRows[] = {
      "format_time(86400.0, \"%Y-%m-%d\")  //~ 1970-01-02", Effect::Io, native_format_time},
     {"from_json", "(text: string) -> any",
      "What a text of JSON says: objects as maps, arrays as lists, null as none.",
-     "from_json(\"[1, 2.5, null]\")  //~ [1, 2.5, void]", Effect::Pure, native_from_json},
+     "from_json(\"[1, 2.5, null]\")  //~ [1, 2.5, none]", Effect::Pure, native_from_json},
     {"list_dir", "(path: string = \".\") -> list", "The names in a folder, sorted.",
      "len(list_dir(\"/\")) > 0  //~ true", Effect::Io, native_list_dir},
     {"now", "(format: string = \"%Y-%m-%d %H:%M:%S\", utc: bool = false) -> string",

@@ -225,7 +225,7 @@ void Compiler::literal_set(const ast::List& e, u16 dst) {
   const auto make = [&](u16 to, size_t begin) {
     const u16 first = fn_->next_register;
     const size_t end = std::min(begin + kPiece, e.items.size());
-    for (size_t i = begin; i < end; ++i) set_item(*e.items[i]);
+    for (size_t i = begin; i < end; ++i) e.is_map ? void(temporary(*e.items[i])) : set_item(*e.items[i]);
     call(e.is_map ? "dict" : "set_of", to, first, end - begin);
     fn_->next_register = first;
   };

@@ -40,7 +40,7 @@ void Compiler::declare_heads(size_t module) {
   }
 }
 
-const Symbol* Compiler::find_relation(std::string_view name) const {
+const Symbol* Compiler::find_relation(std::string_view name) {
   const Symbol* symbol = find_symbol(name);
   return symbol != nullptr && symbol->kind == Symbol::Kind::Relation ? symbol : nullptr;
 }
@@ -140,8 +140,10 @@ void Compiler::with(const ast::With& s) {
 
 // An item of {ann, bob}: what is no name of the program's is the name of an entity.
 void Compiler::set_item(const ast::Expr& item) {
+  static constexpr std::string_view kOthers[] = {"none", "pi", "inf", "nan"};
   const auto* name = ast::get_if<ast::Name>(&item);
   const bool is_entity = name != nullptr && !is_self(name->text) &&
+                         std::find(std::begin(kOthers), std::end(kOthers), name->text) == std::end(kOthers) &&
                          find(name->text).kind == Place::Kind::None && find_symbol(name->text) == nullptr &&
                          lang::find_builtin(name->text) == nullptr && !find_dtype(name->text);
   if (!is_entity) return void(temporary(item));

@@ -235,7 +235,7 @@ class Compiler {
   void check_named_call(const ast::Setting& setting, std::span<const std::string_view> known);
   void set_item(const ast::Expr& item);
   bool logic_name(std::string_view name, Span span, u16 dst);
-  const Symbol* find_relation(std::string_view name) const;
+  const Symbol* find_relation(std::string_view name);
   void fails_yet(std::string_view what, Span span);  // at run time
 
   // Names, registers and code

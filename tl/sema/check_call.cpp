@@ -152,8 +152,11 @@ Type Checker::method_call(const ast::MethodCall& e) {
   }
   const lang::Builtin* builtin = lang::find_builtin(name);
   if (builtin == nullptr) return {};
-  // A method of a struct not known here, or of a model: only what is certainly something else is checked.
-  if (self.type.is_any() && builtin->op == nullptr) return {};
+  // A method of a struct not known here, of a model or a buffer: only what is certainly something else is
+  // checked.
+  const bool is_of_tensors = builtin->op != nullptr && !builtin->parsed.params.empty() &&
+                             builtin->parsed.params[0].kind == lang::ParamKind::Tensor;
+  if (self.type.is_any() && !is_of_tensors) return {};
   given.insert(given.begin(), self);
   return call_arranged(*builtin, arrange(builtin->parsed, e.args, true), std::move(given), e.span);
 }

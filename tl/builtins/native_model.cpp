@@ -238,8 +238,8 @@ Result<Value> native_v(CallContext& ctx, std::span<Value> args) {
 
 Result<Value> native_length(CallContext&, std::span<Value> args) {
   if (!args[0].is(ObjectKind::KVCache)) {
-    return fail(Code::BadProgram,
-                "length: only a KVCache has one, found {}: len(x) is how many items x has", type_name(args[0]));
+    return fail(Code::BadProgram, "length: only a KVCache has one, found {}: len(x) is how many items x has",
+                type_name(args[0]));
   }
   TL_TRY(KVCache * cache, expect<KVCache>(args[0], "length", "KVCache"));
   return Value(cache->length());

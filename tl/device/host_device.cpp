@@ -10,6 +10,7 @@
 #include <fstream>
 
 #include "tl/base/fail_point.h"
+#include "tl/base/physical_memory.h"
 
 namespace tl {
 namespace {
@@ -66,7 +67,9 @@ Result<HostDevice::Range> HostDevice::map_range(i64 bytes, size_t size) {
     ++mappings;
     return Range{static_cast<std::byte*>(data), size, true};
   }
-  data = std::aligned_alloc(static_cast<size_t>(kPageBytes), size);
+  data = static_cast<i64>(size) <= physical_memory_bytes()  // what lies there is real
+             ? std::aligned_alloc(static_cast<size_t>(kPageBytes), size)
+             : nullptr;
   if (data == nullptr)
     return fail(Code::OutOfMemory, "the system has no address range of {} bytes left", bytes);
   return Range{static_cast<std::byte*>(data), size, false};

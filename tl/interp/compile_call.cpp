@@ -44,11 +44,16 @@ void Compiler::call(const ast::Call& e, u16 dst) {
 }
 
 void Compiler::call_symbol(const Symbol& symbol, const ast::Call& e, std::string_view name, u16 dst) {
+  const auto is_no_function = [&](std::string_view kind) -> Diagnostic& {
+    return diags_.report(DiagCode::NotCallable, e.callee->span, fmt::format("the {} {}", kind, name));
+  };
   switch (symbol.kind) {
     case Symbol::Kind::Function:
       return call_function(symbol.index, e.args, e.span, dst);
     case Symbol::Kind::Variant:
       return make_variant(symbol, &e.args, e.span, dst);
+    case Symbol::Kind::Relation:
+      return fact(e, symbol, dst);
     case Symbol::Kind::Global: {
       if (symbol.index < 0) return;  // reported
       const u16 callee = new_register(e.span);
@@ -56,25 +61,15 @@ void Compiler::call_symbol(const Symbol& symbol, const ast::Call& e, std::string
       return call_held(callee, e.args, e.span, dst);
     }
     case Symbol::Kind::Struct:
-      diags_.report(DiagCode::NotCallable, e.callee->span, fmt::format("the struct {}", name))
-          .note("a struct is made by '{} {{ field: value }}'", name);
-      return;
+      return void(is_no_function("struct").note("a struct is made by '{} {{ field: value }}'", name));
     case Symbol::Kind::Enum:
-      diags_.report(DiagCode::NotCallable, e.callee->span, fmt::format("the enum {}", name))
-          .note("one of its values is made by '{}.Variant(…)'", name);
-      return;
+      return void(is_no_function("enum").note("one of its values is made by '{}.Variant(…)'", name));
     case Symbol::Kind::Module:
-      diags_.report(DiagCode::NotCallable, e.callee->span, fmt::format("the file {}", name))
-          .note("what it declares is '{}.name'", name);
-      return;
-    case Symbol::Kind::Relation:
-      return fact(e, symbol, dst);
+      return void(is_no_function("file").note("what it declares is '{}.name'", name));
     case Symbol::Kind::Entity:
-      diags_.report(DiagCode::NotCallable, e.callee->span, fmt::format("the entity set {}", name));
-      return;
+      return void(is_no_function("entity set"));
     case Symbol::Kind::Embedding:
-      diags_.report(DiagCode::NotCallable, e.callee->span, fmt::format("the embedding {}", name));
-      return;
+      return void(is_no_function("embedding"));
   }
 }
 

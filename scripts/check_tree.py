@@ -20,6 +20,8 @@ TODO = re.compile(r"\b(TODO|FIXME|XXX)\b(?!\(#\d+\): \S)")
 VERBATIM = ("tests/fuzz/corpus/", "tests/lang/", "tests/tokenizer/", "tests/parity/")
 # Files that may be longer than MAX_LINES, each with its reason. Keep it empty if you can.
 LONG_FILES = {}
+# What patches, merges and editors leave behind.
+LEFTOVERS = {".orig", ".rej", ".bak", ".swp"}
 # Files that may be larger than MAX_BYTES, each with its reason.
 LARGE_FILES = {}
 
@@ -52,6 +54,8 @@ def check_lines(name, text):
 def check_file(root, name):
     path = root / name
     bad = []
+    if path.suffix in LEFTOVERS or name.endswith("~"):
+        return [f"{name}: a tool's leftover"]
     if path.stat().st_size > MAX_BYTES and name not in LARGE_FILES:
         bad.append(f"{name}: {path.stat().st_size} bytes (at most {MAX_BYTES})")
     if path.suffix not in TEXT or name.startswith(VERBATIM):
@@ -72,6 +76,7 @@ def check_tree(root):
 
 PLANTED = [
     ("tl/ok.h", "int x;\n", None),
+    ("tl/old.cpp.orig", "int x;\n", "leftover"),
     ("tl/wide.cpp", "// " + "x" * 120 + "\n", "123 columns"),
     ("tl/long.cpp", "int x;\n" * 700, "700 lines"),
     ("tl/tab.h", "\tint x;\n", "a tab"),

@@ -216,7 +216,7 @@ void Compiler::literal_list(const ast::List& e, u16 dst, bool is_row) {
 }
 
 // A map or set of the first items, and one more builtin for each piece that follows.
-void Compiler::literal_set(const ast::List& e, u16 dst) {
+void Compiler::literal_set(const ast::List& e, u16 dst, bool may_name) {
   constexpr size_t kPiece = 500;
   const auto call = [&](std::string_view name, u16 to, u16 first, size_t count) {
     fn_->proto->calls.push_back({.builtin = lang::find_builtin(name), .count = static_cast<u16>(count)});
@@ -225,7 +225,8 @@ void Compiler::literal_set(const ast::List& e, u16 dst) {
   const auto make = [&](u16 to, size_t begin) {
     const u16 first = fn_->next_register;
     const size_t end = std::min(begin + kPiece, e.items.size());
-    for (size_t i = begin; i < end; ++i) e.is_map ? void(temporary(*e.items[i])) : set_item(*e.items[i]);
+    for (size_t i = begin; i < end; ++i)
+      may_name && !e.is_map ? set_item(*e.items[i]) : void(temporary(*e.items[i]));
     call(e.is_map ? "dict" : "set_of", to, first, end - begin);
     fn_->next_register = first;
   };

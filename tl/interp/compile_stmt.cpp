@@ -444,7 +444,12 @@ void Compiler::for_loop(const ast::For& s) {
   const u16 state = new_register(s.span);
   new_register(s.span), new_register(s.span);
   const bool counts = !s.is_tuple && range_bounds(*s.iterable, state);
-  if (!counts) expression_to(*s.iterable, state);
+  const auto* set = ast::get_if<ast::List>(s.iterable);
+  if (!counts && set != nullptr && set->is_set) {
+    literal_set(*set, state, true);
+  } else if (!counts) {
+    expression_to(*s.iterable, state);
+  }
   const bool is_pair = s.is_tuple && (s.unpacking.empty() ? s.names.size() : s.unpacking.size()) == 2;
   emit(Op::ForPrepare, s.iterable->span, state, counts ? 1 : 0, is_pair ? 1 : 0);
   const u16 body = fn_->next_register;

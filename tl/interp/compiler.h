@@ -175,7 +175,8 @@ class Compiler {
   void expression_to(const ast::Expr& e, u16 dst);  // that register
   u16 temporary(const ast::Expr& e);                // a fresh temporary
   void literal_list(const ast::List& e, u16 dst, bool is_row = false);
-  void literal_set(const ast::List& e, u16 dst);
+  // `may_name`: items may be the names of entities, as in `for x in {ann, bob}`.
+  void literal_set(const ast::List& e, u16 dst, bool may_name = false);
   void binary(const ast::Binary& e, u16 dst);
   void emit_binary(ast::BinaryOp op, Span span, u16 dst, u16 lhs, u16 rhs);
   void unary(const ast::Unary& e, u16 dst);

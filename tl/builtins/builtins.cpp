@@ -269,14 +269,7 @@ Result<Value> call_builtin(const Builtin& builtin, CallContext& ctx, std::span<V
     const Parameter& p = parameter_at(builtin.parsed, i);
     if (p.is_optional && p.default_value.is_empty()) args[i].clear();
   }
-  if (!calls_native(builtin, args)) {
-    if (auto* set = args.empty() ? nullptr : args[0].get_if<Set>(); set != nullptr && builtin.name == "add") {
-      TL_TRY(const MapKey key, map_key(ctx, args[1]));
-      set->add(key.value, key.hash);
-      return Value::unit();
-    }
-    return call_op_row(builtin, ctx, args);
-  }
+  if (!calls_native(builtin, args)) return call_op_row(builtin, ctx, args);
   for (size_t i = 0; i < args.size(); ++i) {
     const Parameter& p = parameter_at(builtin.parsed, i);
     if (args[i].is_empty()) {

@@ -135,7 +135,23 @@ Result<Value> native_has(CallContext& ctx, std::span<Value> args) {
   return Value(keyed->find(key.value, key.hash) != Keyed::kNowhere);
 }
 
+// The op add is of tensors.
+bool is_of_a_set(std::span<const Value> args) {
+  return !args.empty() && args[0].is(ObjectKind::Set);
+}
+Result<Value> native_add(CallContext& ctx, std::span<Value> args) {
+  TL_TRY(const MapKey key, map_key(ctx, args[1]));
+  args[0].as<Set>().add(key.value, key.hash);
+  return Value::unit();
+}
+
 const Builtin kRows[] = {
+    {.name = "add",
+     .signature = "(a: tensor, b: tensor) -> tensor",
+     .doc = "The sum, element by element; of a set and a value: the set has the value from then on.",
+     .example = "add([1.0, 2.0], 1.0)  //~ [2.0000 3.0000] shape=[2] float32",
+     .native = native_add,
+     .is_other_form = is_of_a_set},
     {"dict", "(items: any...) -> any",
      "A new map of a list of pairs or of another map, or of keys and values in turn, like {key: value}.",
      "dict([(\"a\", 1), (\"b\", 2)])  //~ {\"a\": 1, \"b\": 2}", Effect::Pure, native_dict},

@@ -49,7 +49,7 @@ Result<void> PureCall::check(const Instr& i, const Value* base) const {
 
 Result<void> PureCall::check(const lang::Builtin& called, std::span<const Value> args) const {
   const bool makes_one = called.name == "set" && args.size() == 1;
-  const bool adds = !args.empty() && args[0].is(lang::ObjectKind::Set) && called.name == "add";
+  const bool adds = called.is_other_form != nullptr && !args.empty() && args[0].is(lang::ObjectKind::Set);
   if ((called.effect != lang::Effect::Mutates && !adds) || makes_one || args.empty()) return {};
   return check_object(args[0]);
 }

@@ -121,6 +121,15 @@ class Blocks(unittest.TestCase):
         self.assertEqual(code, 0)
         self.assertRegex(out, r"(?m)^bench squares \.\.\.\n  Total time: \d+\.\d{3}ms$")
 
+    def test_what_a_bench_computes_and_nobody_reads_is_computed(self):
+        with tempfile.TemporaryDirectory() as folder:
+            path = pathlib.Path(folder) / "plain.tl"
+            path.write_text("let w = ones([40, 40])\nfn f(x) { return x @ x }\nbench plain { w @ w }\nbench called { f(w) }\n")
+            self.assertEqual(run("bench", path)[0], 0)
+            for name in ("plain", "called"):
+                code, out, _ = run("bench", path, "--filter", name, env={"TL_FAIL": "op:matmul:1"})
+                self.assertEqual(code, 1, out)
+
     def test_a_file_of_tests_says_how_to_run_them(self):
         code, out, err = run("run", self.write("t.tl", "test one { assert(true) }"))
         self.assertEqual((code, out), (0, ""))

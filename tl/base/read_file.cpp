@@ -1,11 +1,13 @@
 #include "tl/base/read_file.h"
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
 #include <memory>
 
 #include "tl/base/fail_point.h"
+#include "tl/base/physical_memory.h"
 
 namespace tl {
 
@@ -20,6 +22,7 @@ Result<std::string> read_whole_file(const std::string& path, size_t most) {
 
 Result<std::string> read_whole_file(std::FILE* in, const std::string& name, size_t most) {
   if (must_fail(FailPoint::Read)) return fail(Code::Io, "cannot read {}: failed on purpose", name);
+  most = std::min(most, static_cast<size_t>(physical_memory_bytes() / 4));
   std::string text;
   std::array<char, 1 << 16> part;
   for (size_t n; (n = std::fread(part.data(), 1, part.size(), in)) > 0;) {

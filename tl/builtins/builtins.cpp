@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <deque>
+#include <new>
+#include <stdexcept>
 #include <unordered_map>
 
 #include "tl/builtins/convert.h"
@@ -263,6 +265,16 @@ const Builtin* op_row(std::string_view name) {
   return row;
 }
 
+// What natives keep on the host may be more than there is.
+static Result<Value> call_native(const Builtin& builtin, CallContext& ctx, std::span<Value> args) {
+  try {
+    return builtin.native(ctx, args);
+  } catch (const std::bad_alloc&) {
+  } catch (const std::length_error&) {
+  }
+  return fail(Code::OutOfMemory, "{}: the system has not as much memory left", builtin.name);
+}
+
 Result<Value> call_builtin(const Builtin& builtin, CallContext& ctx, std::span<Value> args) {
   for (size_t i = 0; i < args.size() && !builtin.keeps_none; ++i) {
     if (!args[i].is_unit()) continue;
@@ -280,7 +292,7 @@ Result<Value> call_builtin(const Builtin& builtin, CallContext& ctx, std::span<V
       args[i] = std::move(converted).value();
     }
   }
-  auto result = builtin.native(ctx, args);
+  auto result = call_native(builtin, ctx, args);
   if (result.ok()) return result;
   Error error = std::move(result).error();
   // What has a place is about that: a function that was called back, or words of the program itself.

@@ -373,22 +373,22 @@ void Parser::parse_bindings(std::vector<ast::Ident>& names, bool& is_tuple,
     return;
   }
   bool is_nested = false;
-  const auto one = [&] {
-    ast::Unpacking part{.name = names.size(), .parts = {}};
-    if (at(Kind::LeftParen) || at(Kind::LeftBracket)) {
-      is_nested = true;
-      parse_unpacking(names, part.parts);
-    } else {
-      names.push_back(expect_name("a variable"));
-    }
-    unpacking.push_back(std::move(part));
-  };
+  const auto one = [&] { is_nested |= parse_part(names, unpacking); };
   one();
   while (!panic_ && eat(Kind::Comma)) {
     is_tuple = true;
     one();
   }
   if (!is_nested) unpacking.clear();
+}
+
+// A name, or names in brackets; whether it is the latter.
+bool Parser::parse_part(std::vector<ast::Ident>& names, std::vector<ast::Unpacking>& parts) {
+  ast::Unpacking part{.name = names.size(), .parts = {}};
+  const bool is_nested = at(Kind::LeftParen) || at(Kind::LeftBracket);
+  is_nested ? void(parse_unpacking(names, part.parts)) : names.push_back(expect_name("a variable"));
+  parts.push_back(std::move(part));
+  return is_nested;
 }
 
 // Names in brackets, and brackets in them; whether there are such.
@@ -398,16 +398,8 @@ bool Parser::parse_unpacking(std::vector<ast::Ident>& names, std::vector<ast::Un
   const bool is_square = take().kind == Kind::LeftBracket;
   bool is_nested = false;
   if (at(is_square ? Kind::RightBracket : Kind::RightParen)) expect_name("a variable");
-  list(is_square ? Kind::RightBracket : Kind::RightParen, open, [&] {
-    ast::Unpacking part{.name = names.size(), .parts = {}};
-    if (at(Kind::LeftParen) || at(Kind::LeftBracket)) {
-      is_nested = true;
-      parse_unpacking(names, part.parts);
-    } else {
-      names.push_back(expect_name("a variable"));
-    }
-    parts.push_back(std::move(part));
-  });
+  list(is_square ? Kind::RightBracket : Kind::RightParen, open,
+       [&] { is_nested |= parse_part(names, parts); });
   return is_nested;
 }
 

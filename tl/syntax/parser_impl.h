@@ -256,6 +256,7 @@ class Parser {
   void parse_statements(std::vector<ast::StmtPtr>& out);
   void parse_bindings(std::vector<ast::Ident>& names, bool& is_tuple, std::vector<ast::Unpacking>& unpacking);
   bool parse_unpacking(std::vector<ast::Ident>& names, std::vector<ast::Unpacking>& parts);
+  bool parse_part(std::vector<ast::Ident>& names, std::vector<ast::Unpacking>& parts);
   void check_target(const ast::Expr& target);
   void check_separated(const ast::Stmt& statement, size_t first);
   bool assign_op_follows(ast::AssignOp& op, size_t& length) const;

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "tl/base/physical_memory.h"
 #include "tl/builtins/convert.h"
 #include "tl/builtins/families.h"
 #include "tl/builtins/index.h"
@@ -74,6 +75,30 @@ Result<Value> native_flip(CallContext& ctx, std::span<Value> args) {
   return x;
 }
 
+// Every `size` elements of x, which lie one behind the other, `times` over: `axis` becomes so many times
+// longer.
+Result<Value> repeated(CallContext& ctx, const Value& x, i64 axis, i64 size, i64 times) {
+  std::vector<i64> shape(tensor_of(x)->shape().begin(), tensor_of(x)->shape().end());
+  i64& grown = shape[static_cast<size_t>(axis)];
+  if (__builtin_mul_overflow(grown, times, &grown))
+    return fail(Code::BadProgram, "{} times {} is too much for an axis", to_string(tensor_of(x)->type()),
+                times);
+  const i64 all = numel(tensor_of(x)->shape());
+  if (all == 0) return call_op(ctx, "reshape", {x, make_ints(shape)});
+  const std::vector<i64> parts = {all / size, 1, size};
+  const std::vector<i64> more = {parts[0], times, size};
+  TL_TRY(Value out, call_op(ctx, "reshape", {x, make_ints(parts)}));
+  TL_TRY(out, call_op(ctx, "broadcast_to", {out, make_ints(more)}));
+  return call_op(ctx, "reshape", {out, make_ints(shape)});
+}
+
+// How many elements lie behind `axis`, with or without its own.
+i64 size_from(const Tensor& x, i64 axis) {
+  i64 size = 1;
+  for (i64 k = axis; k < x.rank(); ++k) size *= x.shape()[static_cast<int>(k)];
+  return size;
+}
+
 Result<Value> native_tile(CallContext& ctx, std::span<Value> args) {
   TL_TRY(std::vector<i64> times, to_ints(ctx, args[1]));
   Value x = args[0];
@@ -83,14 +108,14 @@ Result<Value> native_tile(CallContext& ctx, std::span<Value> args) {
     TL_TRY(x, call_op(ctx, "reshape", {x, make_ints(shape)}));
   }
   times.insert(times.begin(), shape.size() - times.size(), 1);
-  for (size_t axis = 0; axis < times.size(); ++axis) {
-    if (times[axis] < 0) return fail(Code::BadProgram, "tile: {} times", times[axis]);
-    if (times[axis] == 0) {
-      TL_TRY(x, slice_axis(ctx, x, static_cast<i64>(axis), 0, 0));
-      continue;
+  for (size_t k = 0; k < times.size(); ++k) {
+    const i64 axis = static_cast<i64>(k);
+    if (times[k] < 0) return fail(Code::BadProgram, "tile: {} times", times[k]);
+    if (times[k] == 0) {
+      TL_TRY(x, slice_axis(ctx, x, axis, 0, 0));
+    } else if (times[k] > 1) {
+      TL_TRY(x, repeated(ctx, x, axis, size_from(*tensor_of(x), axis), times[k]));
     }
-    TL_TRY(x, joined(ctx, std::vector<Tensor>(static_cast<size_t>(times[axis]), *tensor_of(x)),
-                     static_cast<i64>(axis)));
   }
   return x;
 }
@@ -111,13 +136,18 @@ Result<Value> native_repeat(CallContext& ctx, std::span<Value> args) {
   TL_TRY(const std::vector<i64> times, to_ints(ctx, args[1]));
   if (times.size() != 1 && static_cast<i64>(times.size()) != size)
     return fail(Code::BadProgram, "repeat: {} counts for an axis of {}", times.size(), size);
-  std::vector<i64> ids;
-  for (i64 i = 0; i < size; ++i) {
-    const i64 n = times[times.size() == 1 ? 0 : static_cast<size_t>(i)];
+  i64 total = 0;
+  for (const i64 n : times) {
     if (n < 0) return fail(Code::BadProgram, "repeat: {} times", n);
-    ids.insert(ids.end(), static_cast<size_t>(n), i);
+    if (__builtin_add_overflow(total, n, &total) || total > physical_memory_bytes()) {
+      return fail(Code::OutOfMemory, "repeat: {} and more elements are more than this machine's memory holds",
+                  n);
+    }
   }
-  if (ids.empty()) return slice_axis(ctx, x, axis, 0, 0);
+  if (total == 0) return slice_axis(ctx, x, axis, 0, 0);
+  if (times.size() == 1) return repeated(ctx, x, axis, size_from(*tensor_of(x), axis + 1), times[0]);
+  std::vector<i64> ids;
+  for (i64 i = 0; i < size; ++i) ids.insert(ids.end(), static_cast<size_t>(times[static_cast<size_t>(i)]), i);
   return call_op(ctx, "index_select", {x, Value(axis), make_ints(ids)});
 }
 
@@ -298,8 +328,9 @@ Result<Value> native_searchsorted(CallContext& ctx, std::span<Value> args) {
   std::vector<i64> places;
   for (i64 i = 0; i < of.numel(); ++i) {
     const f64 v = of.as_double(i);
-    const auto at = is_right ? std::upper_bound(numbers.begin(), numbers.end(), v)
-                             : std::lower_bound(numbers.begin(), numbers.end(), v);
+    const auto is_less = [](f64 a, f64 b) { return a < b || (std::isnan(b) && !std::isnan(a)); };  // as sort
+    const auto at = is_right ? std::upper_bound(numbers.begin(), numbers.end(), v, is_less)
+                             : std::lower_bound(numbers.begin(), numbers.end(), v, is_less);
     places.push_back(at - numbers.begin());
   }
   if (values.rank() == 0) return Value(places[0]);
